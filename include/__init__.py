@@ -1,0 +1,1 @@
+"""The pipeline itself, in plain Python: no Airflow, clients and settings arrive as arguments."""

@@ -1,0 +1,126 @@
+"""Amplitude: Batch Event Upload and Export API (their HTTP documentation is the source of every number here)."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import time
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import requests
+
+from include.destinations import Contract, Pushed, contract
+from include.errors import PipelineError, SetupError, TransientError
+
+MAX_EVENTS = 2_000
+THROTTLE_PAUSE_S = 15.0
+"""After 429 Amplitude asks for a pause of 15 s or more."""
+TIMEOUT_S = 60.0
+
+
+class Amplitude:
+    """The vendor's API under one project key."""
+
+    vendor = "amplitude"
+
+    def __init__(self, base_url: str, api_key: str, secret_key: str, attempts: int = 5) -> None:
+        """Take the endpoint (US, EU or stand-in), the project's keys, and how often a push is tried."""
+        self.contract: Contract = contract(self.vendor)
+        self._base = base_url.rstrip("/")
+        self._api_key = api_key
+        self._secret_key = secret_key
+        self._attempts = attempts
+        self._session = requests.Session()
+
+    def push(self, events: Sequence[Mapping[str, Any]]) -> Pushed:
+        """Post up to 2,000 events; safe to repeat, because Amplitude dedupes `insert_id` for 7 days.
+
+        Events that it names as invalid are refused for good, the others are posted again without them.
+        """
+        left, refused = list(events), list[tuple[str, str]]()
+        for _ in range(self._attempts):
+            if not left:
+                return Pushed((), tuple(refused))
+            answer = self._post(left)
+            if answer.status_code == requests.codes.ok:
+                return Pushed(tuple(event["insert_id"] for event in left), tuple(refused))
+            if answer.status_code == requests.codes.bad_request:
+                left = _without_invalid(answer, left, refused)
+            elif answer.status_code == requests.codes.too_many_requests:
+                time.sleep(THROTTLE_PAUSE_S)
+            else:
+                raise _error(answer, "the batch upload")
+        raise TransientError(
+            f"Amplitude did not take {len(left)} events in {self._attempts} attempts; the next run goes on"
+        )
+
+    def exported(self, start: datetime, end: datetime) -> Iterator[str]:
+        """Yield insert ids by server upload time; Amplitude counts in whole hours, the last one included."""
+        last = max(start, end - timedelta(hours=1))
+        hours = {"start": f"{start:%Y%m%dT%H}", "end": f"{last:%Y%m%dT%H}"}
+        try:
+            answer = self._session.get(
+                f"{self._base}/api/2/export", params=hours, auth=(self._api_key, self._secret_key), timeout=TIMEOUT_S
+            )
+        except requests.RequestException as error:
+            raise _unreachable(error) from error
+        if answer.status_code == requests.codes.not_found:  # no data in these hours
+            return
+        if answer.status_code != requests.codes.ok:
+            raise _error(answer, "the export")
+        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+            for name in archive.namelist():
+                yield from _insert_ids(archive.read(name))
+
+    def _post(self, events: Sequence[Mapping[str, Any]]) -> requests.Response:
+        body = msgspec.json.encode({"api_key": self._api_key, "events": events})
+        try:
+            return self._session.post(
+                f"{self._base}/batch", data=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT_S
+            )
+        except requests.RequestException as error:
+            raise _unreachable(error) from error
+
+
+def _without_invalid(
+    answer: requests.Response, events: list[Mapping[str, Any]], refused: list[tuple[str, str]]
+) -> list[Mapping[str, Any]]:
+    """Move the events that a 400 names to `refused`; a 400 that names none is a matter of set-up."""
+    body = answer.json()
+    reasons: dict[int, str] = {}
+    for kind in ("events_with_invalid_fields", "events_with_missing_fields"):
+        for name, indexes in (body.get(kind) or {}).items():
+            reasons.update(dict.fromkeys(indexes, f"{kind.split('_')[2]} {name}"))
+    for index in body.get("silenced_events") or ():
+        reasons[index] = "silenced"
+    if not reasons:
+        raise SetupError(f"Amplitude refused the batch: {body.get('error', '')[:200]}; check connection `amplitude`")
+    refused += [(str(events[index]["insert_id"]), reason) for index, reason in sorted(reasons.items())]
+    return [event for index, event in enumerate(events) if index not in reasons]
+
+
+def _insert_ids(part: bytes) -> Iterator[str]:
+    for line in gzip.decompress(part).splitlines():
+        if line:
+            insert_id = msgspec.json.decode(line).get("$insert_id")
+            if insert_id:
+                yield insert_id
+
+
+def _error(answer: requests.Response, doing: str) -> PipelineError:
+    text = f"Amplitude answered {answer.status_code} to {doing}: {answer.text[:200]}"
+    if answer.status_code in {
+        requests.codes.unauthorized,
+        requests.codes.forbidden,
+        requests.codes.request_entity_too_large,
+    }:
+        return SetupError(text)
+    return TransientError(text)
+
+
+def _unreachable(error: requests.RequestException) -> TransientError:
+    return TransientError(f"Amplitude cannot be reached: {type(error).__name__}")

@@ -1,0 +1,74 @@
+"""Failed events as rows: what was wrong, and the client's own bytes, so that they can be found and re-driven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from include.quality import Reason
+from include.rows import MICROSECONDS, Chunk
+from include.topic import Record
+
+FAILED_SCHEMA = pa.schema(
+    [
+        ("event_id", pa.string()), ("event_name", pa.string()), ("source_id", pa.string()), ("platform", pa.string()),
+        ("app_version", pa.string()), ("received_at", MICROSECONDS), ("expectation", pa.string()),
+        ("column_name", pa.string()), ("value", pa.string()), ("reasons", pa.string()), ("raw", pa.binary()),
+        ("raw_sha256", pa.string()), ("kafka_partition", pa.int32()), ("kafka_offset", pa.int64()),
+        ("envelope_index", pa.int32()), ("batch_id", pa.string()),
+    ]
+)  # fmt: skip
+WHOLE_ENVELOPE = -1
+"""`envelope_index` of a record that could not be opened at all."""
+_FROM_ROW = ("event_id", "event_name", "source_id", "platform", "app_version", "received_at", "kafka_partition",
+             "kafka_offset", "envelope_index", "batch_id")  # fmt: skip
+
+
+def failed_rows(chunk: Chunk, table: pa.Table, failed: Mapping[int, Sequence[Reason]]) -> list[dict[str, Any]]:
+    """Return one row of FAILED_SCHEMA per failed event; its first reason is the one to search by, all are kept."""
+    order = sorted(failed)
+    described = table.select(_FROM_ROW).take(pa.array(order, pa.int64())).to_pylist()
+    raws = chunk.raw_events(order)
+    return [
+        _row(row | {"event_name": _clipped(row["event_name"])}, failed[index], raws[index])
+        for index, row in zip(order, described, strict=True)
+    ]
+
+
+def undecodable(record: Record, partition: int, batch_id: str, problem: str) -> dict[str, Any]:
+    """Return the row of a record that is no envelope, or whose body cannot be opened."""
+    known = {name: (raw or b"").decode(errors="replace") for name, raw in record.headers}
+    row = {
+        "event_id": sha256(record.value).hexdigest(),
+        "event_name": None,
+        "source_id": known.get("source_id", ""),
+        "platform": None,
+        "app_version": None,
+        "received_at": datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
+        "kafka_partition": partition,
+        "kafka_offset": record.offset,
+        "envelope_index": WHOLE_ENVELOPE,
+        "batch_id": batch_id,
+    }
+    return _row(row, [Reason("envelope_can_be_opened", "envelope", problem[:255])], record.value)
+
+
+def _row(row: Mapping[str, Any], reasons: Sequence[Reason], raw: bytes) -> dict[str, Any]:
+    return {
+        **row,
+        "expectation": reasons[0].expectation,
+        "column_name": reasons[0].column,
+        "value": reasons[0].value,
+        "reasons": msgspec.json.encode(reasons).decode(),
+        "raw": raw,
+        "raw_sha256": sha256(raw).hexdigest(),
+    }
+
+
+def _clipped(name: str | None) -> str | None:
+    return None if name is None else name[:255]

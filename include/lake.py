@@ -1,0 +1,216 @@
+"""The lake on ADLS: create-only documents, streamed Parquet files, names that carry the offsets."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
+from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSettings
+
+from include.errors import PipelineError, SetupError, TransientError
+from include.manifest import Manifest, StagedFile
+from include.plans import PartitionRange, Plan
+
+T = TypeVar("T")
+BLOCK_BYTES = 4 * 1024 * 1024
+
+
+def lake_error(error: AzureError, doing: str) -> PipelineError:
+    """Map an Azure error to ours: credentials and missing containers want a human, all else is retried."""
+    status = getattr(error, "status_code", None)
+    if isinstance(error, ClientAuthenticationError) or status in {401, 403}:
+        return SetupError(f"the lake refused {doing} ({status}): check connection `lake` and its role assignment")
+    code = getattr(error, "error_code", None)
+    if code in {"ContainerNotFound", "FilesystemNotFound"}:
+        return SetupError(f"the lake has no such container for {doing}: create it or set PIPELINE_LAKE_CONTAINER")
+    return TransientError(f"the lake failed at {doing}: {str(error).splitlines()[0][:300]}")
+
+
+class Lake:
+    """Documents and files of one container; every name ever written is written once."""
+
+    def __init__(self, container: ContainerClient, topic: str) -> None:
+        """Take the client of the lake's container; plans are those of `topic`."""
+        self.container = container
+        self.topic = topic
+
+    def get(self, name: str, kind: type[T]) -> T | None:
+        """Return a JSON document, None where there is none."""
+        try:
+            raw = self.container.download_blob(name).readall()
+        except ResourceNotFoundError as error:
+            if getattr(error, "error_code", None) == "BlobNotFound":
+                return None
+            raise lake_error(error, f"reading {name}") from error
+        except AzureError as error:
+            raise lake_error(error, f"reading {name}") from error
+        return msgspec.json.decode(raw, type=kind)
+
+    def put_once(self, name: str, document: Any) -> bool:  # noqa: ANN401 - anything msgspec can encode
+        """Write a JSON document create-only; False when the name is taken."""
+        raw = msgspec.json.format(msgspec.json.encode(document))
+        try:
+            self.container.upload_blob(
+                name, raw, overwrite=False, content_settings=ContentSettings(content_type="application/json")
+            )
+        except ResourceExistsError:
+            return False
+        except AzureError as error:
+            raise lake_error(error, f"writing {name}") from error
+        return True
+
+    def parquet(self, name: str) -> ParquetFile:
+        """Return a writer whose file becomes visible, whole, only when it is closed."""
+        return ParquetFile(self.container.get_blob_client(name))
+
+    def read_table(self, name: str, columns: list[str]) -> pa.Table:
+        """Return some columns of a staged file."""
+        try:
+            raw = self.container.download_blob(name).readall()
+        except AzureError as error:
+            raise lake_error(error, f"reading {name}") from error
+        return pq.read_table(io.BytesIO(raw), columns=columns)
+
+    # plans.PlanStore
+    def read(self, sequence: int) -> Plan | None:
+        """Return plan `sequence` of this lake's topic."""
+        return self.get(plan_name(self.topic, sequence), Plan)
+
+    def create(self, plan: Plan) -> bool:
+        """Write a plan, create-only."""
+        return self.put_once(plan_name(plan.topic, plan.sequence), plan)
+
+
+class ParquetFile:
+    """A Parquet file streamed as uncommitted blocks: memory stays bounded and half a file is never visible."""
+
+    def __init__(self, blob: BlobClient) -> None:
+        """Write to `blob`."""
+        self._blob = blob
+        self._sink = _BlockSink(blob)
+        self._writer: pq.ParquetWriter | None = None
+        self.rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        """Append a row group."""
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                pa.PythonFile(self._sink, mode="w"), table.schema, compression="zstd", compression_level=1,
+                dictionary_pagesize_limit=8 * 1024 * 1024, store_schema=False,
+            )  # fmt: skip
+        self._writer.write_table(table, row_group_size=max(1, len(table)))
+        self.rows += len(table)
+
+    def close(self, kind: str, partition: int, occurred_on: tuple[str, ...] = ()) -> StagedFile | None:
+        """Make the file visible and describe it; None when nothing was written. An identical file is left alone."""
+        if self._writer is None:
+            return None
+        self._writer.close()
+        digest = self._sink.finish()
+        return StagedFile(self._blob.blob_name, kind, partition, self.rows, self._sink.written, digest, occurred_on)
+
+
+class _BlockSink(io.RawIOBase):
+    """File object over staged blocks; `finish` commits them unless the blob already has this content."""
+
+    def __init__(self, blob: BlobClient) -> None:
+        self._blob = blob
+        self._buffer = bytearray()
+        self._blocks: list[BlobBlock] = []
+        self._hash = hashlib.sha256()
+        self.written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer, as io.RawIOBase has it
+        view = memoryview(data)
+        self._buffer += view
+        self._hash.update(view)
+        self.written += view.nbytes
+        if len(self._buffer) >= BLOCK_BYTES:
+            self._stage()
+        return view.nbytes
+
+    def finish(self) -> str:
+        digest = self._hash.hexdigest()
+        if self._existing() == digest:
+            return digest
+        if self._buffer:
+            self._stage()
+        try:
+            self._blob.commit_block_list(self._blocks, metadata={"sha256": digest})
+        except AzureError as error:
+            raise lake_error(error, f"committing {self._blob.blob_name}") from error
+        return digest
+
+    def _stage(self) -> None:
+        # Ids of one attempt never mix with another's: they start with the attempt's own object identity.
+        block = b64encode(f"{id(self):020d}-{len(self._blocks):08d}".encode()).decode()
+        try:
+            self._blob.stage_block(block, bytes(self._buffer))
+        except AzureError as error:
+            raise lake_error(error, f"writing {self._blob.blob_name}") from error
+        self._blocks.append(BlobBlock(block))
+        self._buffer.clear()
+
+    def _existing(self) -> str | None:
+        try:
+            return (self._blob.get_blob_properties().metadata or {}).get("sha256")
+        except ResourceNotFoundError:
+            return None
+        except HttpResponseError as error:
+            raise lake_error(error, f"looking at {self._blob.blob_name}") from error
+
+
+def plan_name(topic: str, sequence: int) -> str:
+    """Return where a plan lies."""
+    return f"plans/{topic}/{sequence:010d}.json"
+
+
+def manifest_name(plan: Plan) -> str:
+    """Return where a plan's manifest lies."""
+    return f"manifests/{plan.topic}/{plan.sequence:010d}.json"
+
+
+def part_name(plan: Plan, part: PartitionRange) -> str:
+    """Return where the description of one drained range lies until it is sealed."""
+    return f"parts/{plan.plan_id}/{plan.topic}-{part.partition}-{part.start}-{part.end}.json"
+
+
+def result_name(plan: Plan) -> str:
+    """Return where a plan's validation result lies."""
+    return f"quality/{_hour(plan)}/{plan.plan_id}.json"
+
+
+def file_name(kind: str, plan: Plan, part: PartitionRange) -> str:
+    """Return the name of a range's events or failed events: it carries contract, hour, plan and offsets."""
+    file = f"{plan.topic}-{part.partition}-{part.start}-{part.end}.parquet"
+    return f"{kind}/v{plan.contract_version}/{_hour(plan)}/{plan.plan_id}/{file}"
+
+
+def sealed(lake: Lake, sequences: Iterator[int] | list[int]) -> Iterator[Manifest]:
+    """Yield the manifests of those plans that are sealed."""
+    for sequence in sequences:
+        plan = lake.read(sequence)
+        if plan is not None and (manifest := lake.get(manifest_name(plan), Manifest)) is not None:
+            yield manifest
+
+
+def _hour(plan: Plan) -> str:
+    moment: datetime = plan.interval_start.astimezone(UTC)
+    return f"date={moment:%Y-%m-%d}/hour={moment:%H}"

@@ -1,0 +1,61 @@
+"""What load_events does: everything that is sealed and not in the ledger, oldest first, in bounded loads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from include import plans, topic
+from include.lake import Lake, sealed
+from include.manifest import Manifest
+from include.settings import PipelineSettings
+from include.warehouse import Warehouse, load, missing_sequences, sweep_landing
+
+log = logging.getLogger(__name__)
+
+
+def load_sealed(lake: Lake, warehouse: Warehouse, settings: PipelineSettings) -> dict[str, int]:
+    """Load until nothing sealed is missing in the ledger; returns totals over all loads made."""
+    totals: dict[str, int] = {"batches": 0}
+    newest = plans.latest(lake)
+    missing = missing_sequences(warehouse, settings.kafka_topic, newest.sequence) if newest else []
+    for manifests in bounded(sealed(lake, missing), settings.load_max_files):
+        counts = load(warehouse, manifests)
+        log.info("loaded %s .. %s: %s", manifests[0].plan.plan_id, manifests[-1].plan.plan_id, counts)
+        totals["batches"] += len(manifests)
+        for name, count in counts.items():
+            totals[name] = totals.get(name, 0) + count
+    sweep_landing(warehouse)
+    return totals
+
+
+def commit_loaded(
+    lake: Lake, warehouse: Warehouse, kafka: Mapping[str, Any], settings: PipelineSettings
+) -> dict[int, int]:
+    """Commit to Kafka, for lag tools, the end of the unbroken chain of loaded plans; returns it by partition."""
+    newest = plans.latest(lake)
+    if newest is None:
+        return {}
+    missing = missing_sequences(warehouse, settings.kafka_topic, newest.sequence)
+    last = lake.read(missing[0] - 1) if missing else newest
+    if last is None:
+        return {}
+    ends = {part.partition: part.end for part in last.ranges}
+    topic.commit(kafka, settings.kafka_topic, ends)
+    return ends
+
+
+def bounded(manifests: Iterator[Manifest] | Sequence[Manifest], max_files: int) -> Iterator[list[Manifest]]:
+    """Yield groups of manifests with at most `max_files` files of a kind, or a single manifest above that."""
+    group: list[Manifest] = []
+    files = 0
+    for manifest in manifests:
+        count = max(len(manifest.names("events")), len(manifest.names("failed")))
+        if group and (files + count > max_files or len(group) >= max_files):
+            yield group
+            group, files = [], 0
+        group.append(manifest)
+        files += count
+    if group:
+        yield group

@@ -1,0 +1,40 @@
+"""Manifests: what a sealed plan consists of; written last, read by everything behind the lake."""
+
+from __future__ import annotations
+
+import msgspec
+
+from include.plans import Plan
+
+
+class StagedFile(msgspec.Struct, frozen=True):
+    """One Parquet file of a manifest; `kind` is events or failed."""
+
+    name: str
+    kind: str
+    partition: int
+    rows: int
+    bytes: int
+    sha256: str
+    occurred_on: tuple[str, ...] = ()
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a sealed plan consists of; what has no manifest does not exist."""
+
+    plan: Plan
+    files: tuple[StagedFile, ...]
+    envelopes: int
+    announced: int
+    rows: int
+    failed: int
+    duplicates: int
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of the files of one kind."""
+        return [file.name for file in self.files if file.kind == kind]
+
+    @property
+    def dates(self) -> set[str]:
+        """Dates of `occurred_at` in the files, as the MERGE needs them."""
+        return {date for file in self.files for date in file.occurred_on}

@@ -1,0 +1,195 @@
+"""Great Expectations over every row: each distinct value of a fact is judged once, for all rows that have it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from include.errors import SetupError
+
+SUITES = Path(__file__).parent.parent / "great_expectations" / "expectations"
+GATE = "critical"
+EXAMPLES = 20
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why a row failed: the expectation, the fact it looked at, and the value it found."""
+
+    expectation: str
+    column: str
+    value: str | None
+
+
+class Tally(msgspec.Struct):
+    """What one expectation said about a number of rows; tallies of several chunks add up."""
+
+    config: dict[str, Any]
+    rows: int = 0
+    unexpected: int = 0
+    missing: int = 0
+    examples: dict[str, int] = {}
+
+    def add(self, other: Tally) -> None:
+        """Add the rows of another chunk."""
+        self.rows += other.rows
+        self.unexpected += other.unexpected
+        self.missing += other.missing
+        for value, count in other.examples.items():
+            if value in self.examples or len(self.examples) < EXAMPLES:
+                self.examples[value] = self.examples.get(value, 0) + count
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Failed rows with their reasons, in suite order, and a tally per expectation."""
+
+    failed: dict[int, list[Reason]] = field(default_factory=dict)
+    tallies: list[Tally] = field(default_factory=list)
+
+
+class Suite:
+    """A suite of JSON expectations, ready to judge facts; make one per process, it is expensive."""
+
+    def __init__(self, name: str) -> None:
+        """Load `great_expectations/expectations/<name>.json`; raises SetupError when GX drops a part of it."""
+        import great_expectations as gx  # noqa: PLC0415 - seconds of import that only validation should pay
+        from great_expectations.core import ExpectationSuite  # noqa: PLC0415
+        from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
+
+        declared = json.loads((SUITES / f"{name}.json").read_text())
+        self.configs: list[dict[str, Any]] = declared["expectations"]
+        self._suite = ExpectationSuite(name=name, expectations=self.configs)
+        # GX logs and drops an expectation whose configuration is invalid.
+        if len(self._suite.expectations) != len(self.configs):
+            raise SetupError(
+                f"suite {name}: GX took {len(self._suite.expectations)} of {len(self.configs)} expectations"
+            )
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        asset = context.data_sources.add_pandas("facts").add_dataframe_asset(name)
+        self._batches = asset.add_batch_definition_whole_dataframe("chunk")
+
+    def judge(self, facts: Mapping[str, pa.DictionaryArray], parameters: Mapping[str, Any]) -> Verdict:
+        """Judge all rows.
+
+        Args:
+            facts: dictionary-encoded columns of equal length, named as in the suite.
+            parameters: values for the suite's `$PARAMETER` placeholders.
+
+        Raises:
+            SetupError: an expectation could not be evaluated; a row must never pass because of that.
+
+        """
+        rows = len(next(iter(facts.values())))
+        if rows == 0:
+            return Verdict(tallies=[Tally(config) for config in self.configs])
+        columns = {name: _Distinct(column) for name, column in facts.items()}
+        verdict = Verdict()
+        for config, found in zip(self.configs, self._unexpected(columns, parameters), strict=True):
+            column = columns[config["kwargs"]["column"]]
+            verdict.tallies.append(column.tally(config, found))
+            if config["severity"] == GATE:
+                for row, value in column.rows_of(found):
+                    reason = Reason(config["type"], config["kwargs"]["column"], value)
+                    verdict.failed.setdefault(row, []).append(reason)
+        return verdict
+
+    def _unexpected(self, columns: Mapping[str, _Distinct], parameters: Mapping[str, Any]) -> Iterator[list[int]]:
+        import pandas as pd  # noqa: PLC0415 - see __init__
+
+        height = max(len(column.values) for column in columns.values())
+        frame = pd.DataFrame({name: pd.Series(column.padded(height), dtype=object) for name, column in columns.items()})
+        outcome = self._batches.get_batch({"dataframe": frame}).validate(
+            self._suite, result_format={"result_format": "COMPLETE"}, expectation_parameters=dict(parameters)
+        )
+        results: list[dict[str, Any]] = [result.to_json_dict() for result in outcome.results]
+        by_config = {_identity(result["expectation_config"]): result for result in results}
+        for config in self.configs:
+            yield _indexes(by_config[_identity(_resolved(config, parameters))], config)
+
+
+class _Distinct:
+    """The distinct values of a column, and which of them each row has."""
+
+    def __init__(self, column: pa.DictionaryArray) -> None:
+        encoded = column.dictionary_decode().dictionary_encode(null_encoding="encode")
+        self.values: list[Any] = encoded.dictionary.to_pylist()
+        self.codes = encoded.indices.to_numpy(zero_copy_only=False)
+
+    def padded(self, height: int) -> list[Any]:
+        return self.values + [self.values[0]] * (height - len(self.values))
+
+    def tally(self, config: dict[str, Any], found: Sequence[int]) -> Tally:
+        counts = np.bincount(self.codes, minlength=len(self.values))
+        unexpected = {code: int(counts[code]) for code in found if code < len(self.values)}
+        return Tally(
+            config=config,
+            rows=len(self.codes),
+            unexpected=sum(unexpected.values()),
+            missing=int(counts[self.values.index(None)]) if None in self.values else 0,
+            examples={_shown(self.values[code]) or "null": count for code, count in [*unexpected.items()][:EXAMPLES]},
+        )
+
+    def rows_of(self, found: Sequence[int]) -> Iterator[tuple[int, str | None]]:
+        for code in found:
+            if code < len(self.values):
+                for row in np.flatnonzero(self.codes == code).tolist():
+                    yield row, _shown(self.values[code])
+
+
+@lru_cache(maxsize=4)
+def suite(name: str) -> Suite:
+    """Return this process's suite of that name."""
+    return Suite(name)
+
+
+def merge(into: list[Tally], more: Sequence[Tally]) -> list[Tally]:
+    """Add the tallies of another chunk, expectation by expectation."""
+    if not into:
+        return [msgspec.json.decode(msgspec.json.encode(tally), type=Tally) for tally in more]
+    for one, other in zip(into, more, strict=True):
+        one.add(other)
+    return into
+
+
+def judge_interval(totals: Mapping[str, float]) -> list[Tally]:
+    """Judge an interval's totals by suite `interval`; its warnings are counted, they stop nothing."""
+    facts = {name: pa.array([value]).dictionary_encode() for name, value in totals.items()}
+    return suite("interval").judge(facts, {}).tallies
+
+
+def _shown(value: Any) -> str | None:  # noqa: ANN401 - a fact has any scalar type
+    return None if value is None else str(value)[:255]
+
+
+def _identity(config: Mapping[str, Any]) -> tuple[str, str]:
+    kwargs = {key: value for key, value in config["kwargs"].items() if key != "batch_id"}
+    return str(config["type"]), json.dumps(kwargs, sort_keys=True, default=float)
+
+
+def _resolved(config: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    kwargs = {
+        key: parameters[value["$PARAMETER"]] if isinstance(value, dict) and "$PARAMETER" in value else value
+        for key, value in config["kwargs"].items()
+    }
+    return {
+        **config,
+        "kwargs": {key: float(v) if key in {"min_value", "max_value"} else v for key, v in kwargs.items()},
+    }
+
+
+def _indexes(result: Mapping[str, Any], config: Mapping[str, Any]) -> list[int]:
+    found = result["result"].get("unexpected_index_list")
+    if found is None:  # what an expectation that raised looks like: success=False and no list
+        raise SetupError(
+            f"expectation {config['type']} {config['kwargs']} could not be evaluated: {result['exception_info']}"
+        )
+    return [int(index) for index in found]

@@ -1,0 +1,99 @@
+"""Reconciliation of one hour along the way: client, Kafka, lake, warehouse, vendor; by counts and by ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import msgspec
+
+from include.manifest import Manifest
+from include.statements import statement
+from include.warehouse import Warehouse, land
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One comparison: what went in, what came out, and the part of the difference that has a reason."""
+
+    name: str
+    expected: int
+    actual: int
+    explained: int = 0
+    detail: dict[str, int | str | None] = {}
+
+    @property
+    def unexplained(self) -> int:
+        """What is missing (positive) or too much (negative) without a reason."""
+        return self.expected - self.actual - self.explained
+
+
+def lake_hops(manifests: Sequence[Manifest]) -> list[Hop]:
+    """Compare Kafka's offsets and the edge's own event counts with what the lake has."""
+    offsets = sum(manifest.plan.envelopes for manifest in manifests)
+    announced = sum(manifest.announced for manifest in manifests)
+    rows, failed = (sum(getattr(manifest, name) for manifest in manifests) for name in ("rows", "failed"))
+    return [
+        Hop("kafka_to_lake", offsets, sum(manifest.envelopes for manifest in manifests)),
+        Hop("client_to_lake", announced, rows + failed, 0, {"valid": rows, "failed": failed}),
+    ]
+
+
+def warehouse_hops(warehouse: Warehouse, manifests: Sequence[Manifest]) -> list[Hop]:
+    """Compare the ids in the lake's files with those in EVENTS and FAILED_EVENTS, through a landing table."""
+    hops = []
+    dates = set().union(*(manifest.dates for manifest in manifests))
+    if dates:
+        with _landed(warehouse, manifests, "events", "EVENTS_TEMPLATE") as table:
+            counts = warehouse.run(statement("settle/compare", "events", dates, table=table), doing="comparing EVENTS")
+            hops.append(_compared("lake_to_events", counts[0]))
+            twice = warehouse.run(statement("settle/compare", "twice", dates, table=table), doing="looking for doubles")
+            hops.append(Hop("events_twice", 0, int(twice[0][0])))
+    with _landed(warehouse, manifests, "failed", "FAILED_TEMPLATE") as table:
+        counts = warehouse.run(statement("settle/compare", "failed", table=table), doing="comparing FAILED_EVENTS")
+        hops.append(_compared("lake_to_failed_events", counts[0]))
+    return hops
+
+
+def vendor_hop(warehouse: Warehouse, vendor: str, topic: str, sequences: Sequence[int]) -> Hop:
+    """Compare what was offered of these plans' events with what the vendor's own export confirmed."""
+    values = {"vendor": vendor, "topic": topic, "sequences": list(sequences)}
+    row = warehouse.run(statement("settle/compare", "vendor"), values, "comparing DELIVERIES")[0]
+    offered, confirmed, refused = (int(count or 0) for count in row)
+    return Hop(f"warehouse_to_{vendor}", offered, confirmed, refused, {"refused": refused})
+
+
+def store(warehouse: Warehouse, hour: datetime, hops: Sequence[Hop]) -> None:
+    """Replace the hour's rows in RECONCILIATION."""
+    moment = hour.astimezone(UTC).replace(tzinfo=None)
+    with warehouse.transaction("settle", f"{hour:%Y-%m-%dT%H}"):
+        warehouse.run(statement("settle/result", "forget"), {"hour": moment}, "replacing RECONCILIATION")
+        for hop in hops:
+            row = {
+                "hour": moment,
+                "hop": hop.name,
+                "expected": hop.expected,
+                "actual": hop.actual,
+                "explained": hop.explained,
+                "detail": msgspec.json.encode(hop.detail).decode(),
+            }
+            warehouse.run(statement("settle/result", "insert"), row, "writing RECONCILIATION")
+
+
+@contextmanager
+def _landed(warehouse: Warehouse, manifests: Sequence[Manifest], kind: str, template: str) -> Iterator[str]:
+    table = f"L_{uuid4().hex[:8].upper()}_SETTLE"
+    try:
+        land(warehouse, table, template, manifests, kind)
+        yield table
+    finally:
+        warehouse.run(statement("load/landing", "drop", table=table), doing=f"dropping {table}")
+
+
+def _compared(name: str, row: Sequence[object]) -> Hop:
+    staged, keys, missing, example = row
+    numbers = {"staged": int(str(staged)), "keys": int(str(keys)), "missing": int(str(missing or 0))}
+    repeated = numbers["staged"] - numbers["keys"]
+    detail: dict[str, int | str | None] = {**numbers, "example": None if example is None else str(example)}
+    return Hop(name, numbers["staged"], numbers["keys"] - numbers["missing"], repeated, detail)

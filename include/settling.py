@@ -1,0 +1,124 @@
+"""What settle_hour does: prove an hour complete, heal what is not by the ordinary functions, reconcile, store."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from include import plans, reconcile, staging
+from include.destinations import Destination
+from include.errors import TerminalError, TransientError
+from include.lake import Lake, sealed
+from include.loading import load_sealed
+from include.plans import Plan
+from include.publishing import confirm
+from include.reconcile import Hop
+from include.settings import PipelineSettings
+from include.warehouse import Warehouse, missing_sequences
+
+log = logging.getLogger(__name__)
+POLL_S = 3.0
+
+
+def coverage(lake: Lake, hour: tuple[datetime, datetime], wait_s: float = 180.0) -> list[int]:
+    """Return the numbers of the hour's plans, after the chain has reached the hour's end and has no hole.
+
+    Raises:
+        TransientError: the chain does not reach the hour's end yet.
+        TerminalError: two neighbours of the chain do not join; that must never happen.
+
+    """
+    deadline = time.monotonic() + wait_s
+    while not _reaches(plans.latest(lake), hour[1]):
+        if time.monotonic() > deadline:
+            raise TransientError(f"plans do not reach {hour[1]:%Y-%m-%d %H:%M} yet: see stage_events")
+        time.sleep(POLL_S)
+    found = plans.plans_of(lake, *hour)
+    before = lake.read(found[0].sequence - 1) if found else None
+    for left, right in zip([before, *found], found, strict=False):
+        _require_joined(left, right)
+    return plans.numbered(found)
+
+
+def heal(
+    lake: Lake,
+    warehouse: Warehouse,
+    kafka: Mapping[str, Any],
+    settings: PipelineSettings,
+    known_sources: Sequence[str],
+    sequences: Sequence[int],
+) -> dict[str, int]:
+    """Drain, seal and load what the hour's runs left undone; returns what was done, zeros for a whole hour."""
+    present = {manifest.plan.sequence for manifest in sealed(lake, list(sequences))}
+    unsealed = [sequence for sequence in sequences if sequence not in present]
+    for work in staging.drain_work(lake, settings, unsealed):
+        staging.drain_partitions(
+            lake, kafka, settings, known_sources, sequence=work["sequence"], partitions=work["partitions"]
+        )
+    staging.seal_plans(lake, unsealed)
+    last = max(sequences, default=0)
+    unloaded = set(missing_sequences(warehouse, settings.kafka_topic, last)) & set(sequences)
+    if unloaded:
+        load_sealed(lake, warehouse, settings)
+    return {"sealed": len(unsealed), "loaded": len(unloaded)}
+
+
+def settle(
+    lake: Lake,
+    warehouse: Warehouse,
+    destination: Destination,
+    settings: PipelineSettings,
+    hour: datetime,
+    sequences: Sequence[int],
+) -> list[Hop]:
+    """Compare the hour hop by hop, store the result, and fail on a difference between client and warehouse.
+
+    The vendor's side is stored, not enforced: its export lags by hours, and the next settling completes it.
+
+    Raises:
+        TerminalError: events are missing or twice; the message has hop, numbers and an example.
+
+    """
+    manifests = list(sealed(lake, list(sequences)))
+    hops: list[Hop] = []
+    if manifests:
+        hops = [*reconcile.lake_hops(manifests), *reconcile.warehouse_hops(warehouse, manifests)]
+        _confirm(warehouse, destination, hour)
+        vendor = reconcile.vendor_hop(warehouse, destination.vendor, settings.kafka_topic, sequences)
+        reconcile.store(warehouse, hour, [*hops, vendor])
+        if vendor.unexplained:
+            log.warning("%s: %s events offered, not confirmed yet", vendor.name, vendor.unexplained)
+        hops.append(vendor)
+    wrong = [hop for hop in hops[:-1] if hop.unexplained]
+    if wrong:
+        raise TerminalError(
+            f"hour {hour:%Y-%m-%d %H}: "
+            + "; ".join(f"{hop.name} expected {hop.expected}, found {hop.actual}, {hop.detail}" for hop in wrong)
+        )
+    return hops
+
+
+def _confirm(warehouse: Warehouse, destination: Destination, hour: datetime) -> None:
+    """Mark as confirmed what the vendor's export has from the hour until now, at most a day of it."""
+    until = min(datetime.now(UTC) + timedelta(hours=1), hour + timedelta(days=1))
+    confirm(warehouse, destination, sorted(set(destination.exported(hour, until))))
+
+
+def _reaches(newest: Plan | None, end: datetime) -> bool:
+    return newest is not None and newest.interval_end >= end
+
+
+def _require_joined(left: Plan | None, right: Plan) -> None:
+    if left is None:
+        return
+    ends = {part.partition: part.end for part in left.ranges}
+    holes = [
+        f"partition {part.partition}: {left.plan_id} ends at {ends[part.partition]}, the next begins at {part.start}"
+        for part in right.ranges
+        if part.partition in ends and ends[part.partition] != part.start
+    ]
+    if holes:
+        raise TerminalError("the chain of plans has a hole: " + "; ".join(holes))

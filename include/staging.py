@@ -1,0 +1,293 @@
+"""What stage_events does: plan, drain + validate + stage, seal; each step may be killed and run again."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include import plans, quality, topic
+from include.contract.compression import GZIP_MAGIC, inflate
+from include.contract.envelope import Envelope
+from include.contract.event import parse
+from include.errors import TransientError
+from include.failures import FAILED_SCHEMA, failed_rows, undecodable
+from include.lake import Lake, file_name, manifest_name, part_name, result_name
+from include.manifest import Manifest, StagedFile
+from include.plans import PartitionRange, Plan
+from include.rows import Chunk, Decoded
+from include.settings import PipelineSettings
+from include.topic import Record
+
+log = logging.getLogger(__name__)
+MAX_INFLATED_BYTES = 64 * 1024 * 1024
+"""Above any limit the edge may be set to; a bomb that came another way stops here."""
+NULLS_COUNTED = ("user_id", "app_version", "consent")
+
+
+class Part(msgspec.Struct):
+    """What draining one range gave; written to the lake after its files, so a rerun has nothing to do."""
+
+    partition: int
+    start: int
+    end: int
+    files: list[StagedFile] = []
+    envelopes: int = 0
+    announced: int = 0
+    rows: int = 0
+    failed: int = 0
+    duplicates: int = 0
+    nulls: dict[str, int] = {}
+    tallies: list[quality.Tally] = []
+
+
+def plan_events(
+    lake: Lake, kafka: Mapping[str, Any], settings: PipelineSettings, interval: tuple[datetime, datetime]
+) -> list[int]:
+    """Freeze the interval's plans and return their numbers; waits until the interval is over plus a short grace."""
+    ready = interval[1].timestamp() + settings.plan_grace_seconds
+    time.sleep(max(0.0, ready - datetime.now(UTC).timestamp()))
+    found = plans.plan_interval(
+        lake,
+        interval,
+        lambda: topic.observe(kafka, settings.kafka_topic, interval[1]),
+        settings.plan_max_envelopes,
+        settings.plan_max_per_run,
+    )
+    for plan in found:
+        log.info("plan %s: %d envelopes in %d partitions", plan.plan_id, plan.envelopes, len(plan.ranges))
+    return plans.numbered(found)
+
+
+def plan_work(
+    lake: Lake, kafka: Mapping[str, Any], settings: PipelineSettings, interval: tuple[datetime, datetime]
+) -> list[dict[str, Any]]:
+    """Freeze the interval's plans and return the work of the drain tasks; an empty plan is one empty piece of work."""
+    return drain_work(lake, settings, plan_events(lake, kafka, settings, interval))
+
+
+def drain_work(lake: Lake, settings: PipelineSettings, sequences: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the plans' partitions grouped into tasks."""
+    return [
+        {"sequence": sequence, "partitions": group}
+        for sequence in sequences
+        for group in plans.drain_groups(_plan(lake, sequence), settings.drain_max_tasks, settings.drain_task_envelopes)
+    ]
+
+
+def drain_partitions(
+    lake: Lake,
+    kafka: Mapping[str, Any],
+    settings: PipelineSettings,
+    known_sources: Sequence[str],
+    sequence: int,
+    partitions: Sequence[int],
+) -> int:
+    """Drain, validate and stage some partitions of a plan; returns the number of events (rows and failed).
+
+    A range that is staged already is left alone: nothing is read, no file changes.
+    """
+    plan = _plan(lake, sequence)
+    events = 0
+    for part_range in (part for part in plan.ranges if part.partition in partitions and part.size):
+        name = part_name(plan, part_range)
+        part = lake.get(name, Part)
+        if part is None:
+            part = _drain(lake, kafka, settings, known_sources, plan, part_range)
+            lake.put_once(name, part)
+        events += part.rows + part.failed
+    return events
+
+
+def seal_plans(lake: Lake, sequences: Sequence[int]) -> list[str]:
+    """Write the manifests of drained plans and return the plan ids; a sealed plan is left alone.
+
+    Raises:
+        TransientError: a range of a plan is not staged yet.
+
+    """
+    found = [_plan(lake, sequence) for sequence in sorted(set(sequences))]
+    for plan in found:
+        if lake.get(manifest_name(plan), Manifest) is None:
+            _seal(lake, plan, list(_parts(lake, plan)))
+    return [plan.plan_id for plan in found]
+
+
+def _plan(lake: Lake, sequence: int) -> Plan:
+    plan = lake.read(sequence)
+    if plan is None:
+        raise TransientError(f"plan {sequence} is not in the lake: run the interval's plan task again")
+    return plan
+
+
+def _drain(
+    lake: Lake,
+    kafka: Mapping[str, Any],
+    settings: PipelineSettings,
+    known_sources: Sequence[str],
+    plan: Plan,
+    part_range: PartitionRange,
+) -> Part:
+    part = Part(part_range.partition, part_range.start, part_range.end)
+    stage = _Stage(lake, plan, part_range, part, known_sources)
+    reader = topic.consumer(kafka)
+    gc.disable()  # millions of short-lived objects and no cycles: the collector would only walk them
+    try:
+        for messages in topic.drain(
+            reader, plan.topic, part_range, settings.chunk_max_events, settings.chunk_max_bytes
+        ):
+            stage.add(messages)
+    finally:
+        gc.enable()
+        reader.close()
+    return stage.close()
+
+
+class _Stage:
+    """Turns the records of one range into its two files, chunk by chunk."""
+
+    def __init__(
+        self, lake: Lake, plan: Plan, part_range: PartitionRange, part: Part, known_sources: Sequence[str]
+    ) -> None:
+        self.plan, self.part, self.known_sources = plan, part, known_sources
+        self.events = lake.parquet(file_name("events", plan, part_range))
+        self.failed = lake.parquet(file_name("failed", plan, part_range))
+        self.seen: list[np.ndarray[Any, Any]] = []
+        self.dates: set[str] = set()
+
+    def add(self, records: Sequence[Record]) -> None:
+        chunk, poison = _decode(records, self.part.partition, self.plan.plan_id)
+        self.part.envelopes += len(records)
+        self.part.announced += sum(record.announced for record in records)
+        table = chunk.table()
+        verdict = quality.suite("events").judge(chunk.facts(table), {"known_sources": list(self.known_sources)})
+        self.part.tallies = quality.merge(self.part.tallies, verdict.tallies)
+        bad = [*failed_rows(chunk, table, verdict.failed), *poison]
+        if bad:
+            self.failed.write(pa.Table.from_pylist(bad, schema=FAILED_SCHEMA))
+        self._keep(table.filter(_mask(len(table), verdict.failed)))
+
+    def close(self) -> Part:
+        part = self.part
+        part.rows, part.failed = self.events.rows, self.failed.rows
+        if self.seen:
+            hashes = np.concatenate(self.seen)
+            part.duplicates = len(hashes) - len(np.unique(hashes))
+        closed = (
+            self.events.close("events", part.partition, tuple(sorted(self.dates))),
+            self.failed.close("failed", part.partition),
+        )
+        part.files = [file for file in closed if file is not None]
+        return part
+
+    def _keep(self, valid: pa.Table) -> None:
+        if not len(valid):
+            return
+        import pandas as pd  # noqa: PLC0415 - a second of import that planning and sealing need not pay
+
+        keys = pc.binary_join_element_wise(valid["source_id"].cast(pa.string()), valid["event_id"], "\0")
+        self.seen.append(pd.util.hash_array(np.asarray(keys.to_numpy(zero_copy_only=False), dtype=object)))
+        self.dates.update(str(day) for day in pc.unique(valid["occurred_on"]).to_pylist())
+        for name in NULLS_COUNTED:
+            self.part.nulls[name] = self.part.nulls.get(name, 0) + valid[name].null_count
+        self.events.write(valid)
+
+
+def _decode(records: Sequence[Record], partition: int, batch_id: str) -> tuple[Chunk, list[dict[str, Any]]]:
+    """Open the envelopes; one that cannot be opened becomes a failed row, never an exception."""
+    chunk, poison = Chunk(partition, batch_id), []
+    for record in records:
+        try:
+            chunk.envelopes.append(_open(record))
+        except ValueError as error:
+            poison.append(undecodable(record, partition, batch_id, str(error)))
+    return chunk, poison
+
+
+def _open(record: Record) -> Decoded:
+    envelope = Envelope.parse(record.headers, record.value)
+    body = inflate(envelope.value, MAX_INFLATED_BYTES) if envelope.value.startswith(GZIP_MAGIC) else envelope.value
+    parsed = parse(body)
+    return Decoded(
+        offset=record.offset,
+        source_id=envelope.source_id,
+        received_at=envelope.received_at,
+        sent_at=parsed.sent_at,
+        body=body,
+        events=parsed.events,
+        extra=parsed.extra,
+        problems=parsed.problems,
+        rejected=_within(envelope.rejected, len(parsed.events)),
+    )
+
+
+def _within(rejected: Mapping[int, str], count: int) -> dict[int, str]:
+    return {index: reason for index, reason in rejected.items() if index < count}
+
+
+def _mask(rows: int, failed: Mapping[int, object]) -> pa.Array:
+    keep = np.ones(rows, dtype=bool)
+    keep[list(failed)] = False
+    return pa.array(keep)
+
+
+def _parts(lake: Lake, plan: Plan) -> Iterator[Part]:
+    for part_range in plan.ranges:
+        if part_range.size:
+            part = lake.get(part_name(plan, part_range), Part)
+            if part is None:
+                raise TransientError(
+                    f"{part_name(plan, part_range)} is not staged yet: run the plan's drain tasks again"
+                )
+            yield part
+
+
+def _seal(lake: Lake, plan: Plan, parts: list[Part]) -> None:
+    def total(of: Callable[[Part], int]) -> int:
+        return sum(map(of, parts))
+
+    manifest = Manifest(
+        plan=plan,
+        files=tuple(file for part in parts for file in part.files),
+        envelopes=total(lambda part: part.envelopes),
+        announced=total(lambda part: part.announced),
+        rows=total(lambda part: part.rows),
+        failed=total(lambda part: part.failed),
+        duplicates=total(lambda part: part.duplicates),
+    )
+    lake.put_once(result_name(plan), quality_result(plan, manifest, parts))
+    if not lake.put_once(manifest_name(plan), manifest):
+        log.info("plan %s was sealed by another run at the same moment", plan.plan_id)
+
+
+def quality_result(plan: Plan, manifest: Manifest, parts: Sequence[Part]) -> dict[str, Any]:
+    """Return the validation document of a plan: suite `events` over its rows, suite `interval` over its totals."""
+    tallies: list[quality.Tally] = []
+    for part in parts:
+        tallies = quality.merge(tallies, part.tallies)
+    events = manifest.rows + manifest.failed
+    totals = {
+        "rows": float(events),
+        "failed_percent": 100 * manifest.failed / max(1, events),
+        "duplicate_percent": 100 * manifest.duplicates / max(1, manifest.rows),
+        **{
+            f"{name}_null_percent": 100 * sum(part.nulls.get(name, 0) for part in parts) / max(1, manifest.rows)
+            for name in NULLS_COUNTED
+        },
+    }
+    return {
+        "plan_id": plan.plan_id,
+        "interval_start": plan.interval_start,
+        "interval_end": plan.interval_end,
+        "totals": totals,
+        "events": tallies,
+        "interval": quality.judge_interval(totals),
+    }

@@ -1,0 +1,215 @@
+"""Snowflake: copy to a landing table, merge, and the ledger in one transaction; its errors become ours."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from snowflake.connector.connection import SnowflakeConnection
+from snowflake.connector.errors import DatabaseError, Error, InterfaceError, OperationalError
+
+from include.errors import PipelineError, SetupError, TerminalError, TransientError
+from include.manifest import Manifest
+from include.statements import statement
+
+log = logging.getLogger(__name__)
+
+_SETUP = {
+    606: "no warehouse is in use",
+    2003: "an object does not exist or is not granted",
+    3001: "privileges are missing",
+    390100: "user or password is wrong",
+    390144: "the key pair is wrong",
+    390189: "the role is not granted",
+}
+_BUSY = {
+    604: "cancelled",
+    625: "the lock was not released in time",
+    630: "timed out",
+    635: "another transaction holds the lock",
+    390114: "the session expired",
+}
+
+
+def warehouse_error(error: Error, doing: str) -> PipelineError:
+    """Map the connector's error to ours by its number (Snowflake's documented error codes)."""
+    number = abs(error.errno or 0)
+    text = f"Snowflake failed at {doing} (error {number}, query {error.sfqid}): {str(error.raw_msg or error.msg)[:300]}"
+    if number in _SETUP:
+        return SetupError(f"{text}; {_SETUP[number]}")
+    if number in _BUSY or isinstance(error, OperationalError | InterfaceError) or not isinstance(error, DatabaseError):
+        return TransientError(text)
+    return TerminalError(text)
+
+
+def opened(connect: Callable[[], SnowflakeConnection]) -> SnowflakeConnection:
+    """Return `connect()`; its errors become ours."""
+    try:
+        return connect()
+    except Error as error:
+        raise warehouse_error(error, "connecting") from error
+
+
+class Warehouse:
+    """One connection to the warehouse, as the pipeline speaks to it."""
+
+    def __init__(self, connection: SnowflakeConnection) -> None:
+        """Take an open connection whose database is the pipeline's."""
+        self.connection = connection
+
+    def run(self, sql: str, values: Mapping[str, Any] | None = None, doing: str = "a query") -> list[tuple[Any, ...]]:
+        """Execute one statement and return its rows; raises our errors."""
+        try:
+            with self.connection.cursor() as cursor:
+                return [tuple(row) for row in cursor.execute(sql, values).fetchall()]  # type: ignore[union-attr, arg-type]
+        except Error as error:
+            raise warehouse_error(error, doing) from error
+
+    def insert(self, sql: str, rows: Sequence[Mapping[str, Any]], doing: str) -> None:
+        """Execute one INSERT for many rows."""
+        if not rows:
+            return
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.executemany(sql, rows)
+        except Error as error:
+            raise warehouse_error(error, doing) from error
+
+    @contextmanager
+    def transaction(self, writer: str, holder: str) -> Iterator[datetime]:
+        """Run a block as one transaction of a serialised writer; yields the transaction's time, UTC.
+
+        The writer's lock row is updated first, so a second writer waits or fails, and sees what the first committed.
+        """
+        self.run("BEGIN", doing="BEGIN")
+        try:
+            taken = self.run(
+                statement("load/ledger", "take_lock"), {"writer": writer, "holder": holder}, f"locking {writer}"
+            )
+            if taken[0][0] != 1:
+                raise SetupError(f"CONTROL.WRITER_LOCKS has no row for {writer!r}: apply the migrations")
+            yield self.run(statement("load/ledger", "now"))[0][0]
+            self.run("COMMIT", doing="COMMIT")
+        except BaseException:
+            with suppress(PipelineError):
+                self.run("ROLLBACK", doing="ROLLBACK")
+            raise
+
+
+def missing_sequences(warehouse: Warehouse, topic: str, latest: int) -> list[int]:
+    """Return the numbers of the plans up to `latest` that the ledger does not have, oldest first."""
+    first = int(warehouse.run(statement("load/ledger", "first_missing"), {"topic": topic}, "reading LOADS")[0][0])
+    values = {"topic": topic, "from_sequence": first}
+    loaded = {int(row[0]) for row in warehouse.run(statement("load/ledger", "loaded"), values, "reading LOADS")}
+    return [sequence for sequence in range(first, latest + 1) if sequence not in loaded]
+
+
+def load(warehouse: Warehouse, manifests: Sequence[Manifest]) -> dict[str, int]:
+    """Load sealed plans in one transaction, and return the totals of the ledger rows.
+
+    Safe to run again and to run twice at once: what the ledger has by then is left out, and an ambiguous commit is
+    answered by the ledger at the next attempt.
+
+    Raises:
+        TerminalError: the landing table does not hold what the manifests say.
+        TransientError: the warehouse is away or busy.
+
+    """
+    attempt = uuid4().hex[:8].upper()
+    events, failed = f"L_{attempt}_EVENTS", f"L_{attempt}_FAILED"
+    try:
+        land(warehouse, events, "EVENTS_TEMPLATE", manifests, "events")
+        land(warehouse, failed, "FAILED_TEMPLATE", manifests, "failed")
+        tables = {"table": events, "failed_table": failed}
+        warehouse.run(statement("load/merge", "unparsed", **tables), doing="setting unparsable JSON aside")
+        return _merge(warehouse, events, failed, manifests)
+    finally:
+        for table in (events, failed):
+            with suppress(PipelineError):
+                warehouse.run(statement("load/landing", "drop", table=table), doing=f"dropping {table}")
+
+
+def sweep_landing(warehouse: Warehouse) -> int:
+    """Drop landing tables that killed loads left behind, after a day; returns how many."""
+    leftovers = [str(row[0]) for row in warehouse.run(statement("load/landing", "leftovers"), doing="listing LANDING")]
+    for table in leftovers:
+        warehouse.run(statement("load/landing", "drop", table=table), doing=f"dropping {table}")
+    return len(leftovers)
+
+
+def land(warehouse: Warehouse, table: str, template: str, manifests: Sequence[Manifest], kind: str) -> None:
+    """Copy the manifests' files of one kind to a fresh landing table; TerminalError when its rows are not theirs."""
+    warehouse.run(statement("load/landing", "create", table=table, template=template), doing=f"creating {table}")
+    files = [name for manifest in manifests for name in manifest.names(kind)]
+    if not files:
+        return
+    warehouse.run(statement("load/landing", "copy", table=table), {"files": files}, f"COPY of {len(files)} files")
+    landed = int(warehouse.run(statement("load/landing", "count", table=table), doing=f"counting {table}")[0][0])
+    expected = sum(file.rows for manifest in manifests for file in manifest.files if file.kind == kind)
+    if landed != expected:
+        batches = ", ".join(manifest.plan.plan_id for manifest in manifests)
+        raise TerminalError(f"COPY of {kind} for {batches} landed {landed} rows, the manifests say {expected}")
+
+
+def _merge(warehouse: Warehouse, events: str, failed: str, manifests: Sequence[Manifest]) -> dict[str, int]:
+    load_id = f"{manifests[0].plan.plan_id}+{len(manifests)}-{events[2:10]}"
+    dates = set().union(*(manifest.dates for manifest in manifests))
+    with warehouse.transaction("load", load_id) as loaded_at:
+        _require_unloaded(warehouse, manifests)
+        values = {"loaded_at": loaded_at, "load_id": load_id}
+        if dates:
+            warehouse.run(statement("load/merge", "events", dates, table=events), values, "MERGE into EVENTS")
+        warehouse.run(statement("load/merge", "failed", table=failed), values, "MERGE into FAILED_EVENTS")
+        rows = _ledger_rows(warehouse, manifests, dates, values)
+        warehouse.insert(statement("load/ledger", "insert"), rows, "writing LOADS")
+        if dates:
+            warehouse.run(statement("load/merge", "outbox", dates), values, "writing OUTBOX")
+    totals = ("rows_staged", "rows_inserted", "failed_staged", "failed_inserted", "unparsed")
+    return {name: sum(int(row[name]) for row in rows) for name in totals}
+
+
+def _require_unloaded(warehouse: Warehouse, manifests: Sequence[Manifest]) -> None:
+    sequences = {manifest.plan.sequence for manifest in manifests}
+    missing = missing_sequences(warehouse, manifests[0].plan.topic, max(sequences))
+    if loaded := sequences - set(missing):
+        raise TransientError(f"another load brought plans {sorted(loaded)} in the meantime: run again for the rest")
+
+
+def _ledger_rows(
+    warehouse: Warehouse, manifests: Sequence[Manifest], dates: set[str], values: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    inserted, failed = {}, {}
+    if dates:
+        counted = warehouse.run(statement("load/merge", "inserted", dates), values, "counting new events")
+        inserted = {batch: int(count) for batch, count in counted}
+    counted = warehouse.run(statement("load/merge", "failed_inserted"), values, "counting new failed events")
+    failed = {batch: (int(count), int(unparsed)) for batch, count, unparsed in counted}
+    return [
+        {
+            "topic": manifest.plan.topic,
+            "sequence": manifest.plan.sequence,
+            "batch_id": manifest.plan.plan_id,
+            "load_id": values["load_id"],
+            "contract_version": manifest.plan.contract_version,
+            "interval_start": _naive(manifest.plan.interval_start),
+            "interval_end": _naive(manifest.plan.interval_end),
+            "envelopes": manifest.envelopes,
+            "announced": manifest.announced,
+            "rows_staged": manifest.rows,
+            "rows_inserted": inserted.get(manifest.plan.plan_id, 0),
+            "failed_staged": manifest.failed,
+            "failed_inserted": failed.get(manifest.plan.plan_id, (0, 0))[0],
+            "unparsed": failed.get(manifest.plan.plan_id, (0, 0))[1],
+            "loaded_at": values["loaded_at"],
+        }
+        for manifest in manifests
+    ]
+
+
+def _naive(moment: datetime) -> datetime:
+    """Return UTC without a zone, as TIMESTAMP_NTZ holds it."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
