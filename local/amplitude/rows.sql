@@ -1,0 +1,4 @@
+SELECT *
+FROM ANALYTICS.PUBLISH.AMPLITUDE_EVENTS
+WHERE "update_time_column" BETWEEN %(first)s::TIMESTAMP_NTZ AND %(last)s::TIMESTAMP_NTZ
+ORDER BY "update_time_column"
