@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.sdk import Asset, Connection, ExceptionRetryPolicy, RetryAction, RetryRule, get_current_context
 
 if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+    from snowflake.connector.connection import SnowflakeConnection
+
     from include.destinations.amplitude import Amplitude
     from include.lake import Lake
     from include.settings import PipelineSettings
@@ -44,9 +47,11 @@ DEFAULT_ARGS: dict[str, Any] = {
 
 
 def interval() -> tuple[datetime, datetime]:
-    """Return the data interval [t0, t1) of the running task."""
+    """Return the data interval [t0, t1) of the running task, as plain datetimes."""
     context = get_current_context()
-    return cast("datetime", context["data_interval_start"]), cast("datetime", context["data_interval_end"])
+    bounds = (context["data_interval_start"], context["data_interval_end"])
+    start, end = (datetime.fromtimestamp(cast("datetime", moment).timestamp(), UTC) for moment in bounds)
+    return start, end
 
 
 def settings() -> PipelineSettings:
@@ -96,16 +101,36 @@ def lake() -> Iterator[Lake]:
 
 
 @contextmanager
+def data_docs() -> Iterator[ContainerClient]:
+    """Open the container of the Data Docs site, beside the lake."""
+    from airflow.providers.microsoft.azure.hooks.wasb import WasbHook
+
+    with WasbHook("lake").get_conn() as service:
+        yield service.get_container_client(settings().data_docs_container)
+
+
+@contextmanager
 def warehouse() -> Iterator[Warehouse]:
     """Open the warehouse of connection `warehouse` through Airflow's Snowflake provider."""
     from contextlib import closing
 
-    from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
-
     from include.warehouse import Warehouse, opened
 
-    with closing(opened(SnowflakeHook("warehouse").get_conn)) as connection:
+    with closing(opened(_snowflake)) as connection:
         yield Warehouse(connection)
+
+
+def _snowflake() -> SnowflakeConnection:
+    """Connect with the hook's parameters and with those of `extra` that it leaves out (provider 6.20)."""
+    import snowflake.connector
+    from airflow.providers.snowflake.hooks.snowflake import SnowflakeHook
+
+    hook = SnowflakeHook("warehouse")
+    extra = hook.get_connection("warehouse").extra_dejson
+    left_out = {name: extra[name] for name in ("protocol", "login_timeout", "network_timeout") if name in extra}
+    # Without these two a warehouse that does not answer would hold a task until its execution timeout.
+    timeouts = {"login_timeout": 20, "network_timeout": 300}
+    return snowflake.connector.connect(**hook._get_conn_params() | timeouts | left_out)  # noqa: SLF001
 
 
 def amplitude() -> Amplitude:

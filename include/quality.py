@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +18,8 @@ from include.errors import SetupError
 
 SUITES = Path(__file__).parent.parent / "great_expectations" / "expectations"
 GATE = "critical"
+# One line per registered method and import: noise in every task's log.
+logging.getLogger("great_expectations").setLevel(logging.WARNING)
 EXAMPLES = 20
 
 
