@@ -10,6 +10,8 @@ from typing import Annotated
 
 import msgspec
 
+from include.contract.splitting import around, split
+
 CONTRACT_VERSION = 1
 REQUEST_KEY = "$request"
 """Key in `extra` under which unknown keys of the request itself are kept."""
@@ -65,7 +67,6 @@ _request = msgspec.json.Decoder(_Request)
 _tolerant = msgspec.json.Decoder(_TolerantEvent)
 _time = msgspec.json.Decoder(UtcTime)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 _string = msgspec.json.Decoder(str)
 _KNOWN = frozenset(Event.__struct_fields__)
 _TEXT = frozenset({"event_id", "event_name", "user_id", "device_id", "platform", "app_version"})
@@ -75,7 +76,7 @@ def parse(body: bytes) -> Parsed:
     """Decode an inflated v1 body at once, and event by event only where that fails.
 
     Raises:
-        ValueError: the body is not a request at all (not JSON, no list of events).
+        NotARequestError: the body is not a request at all (not JSON, no list of events); a ValueError.
 
     """
     try:
@@ -85,11 +86,6 @@ def parse(body: bytes) -> Parsed:
     return Parsed(request.events, request.sent_at, {}, {})
 
 
-def split(body: bytes) -> list[bytes]:
-    """Return the client's own bytes of each event of an inflated body; raises ValueError like `parse`."""
-    return [bytes(raw) for raw in _raw_list.decode(_request_fields(body)["events"])]
-
-
 def derived_event_id(source_id: str, raw: bytes) -> str:
     """Return the id of an event that came without one: the same bytes from the same source give the same id."""
     return sha256(source_id.encode() + b"\0" + raw).hexdigest()
@@ -97,21 +93,19 @@ def derived_event_id(source_id: str, raw: bytes) -> str:
 
 def _request_fields(body: bytes) -> dict[str, msgspec.Raw]:
     try:
-        fields = _fields.decode(body)
-        _raw_list.decode(fields["events"])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError) as error:
-        msg = f"body is not a request with a list of events: {error!r}"
-        raise ValueError(msg) from error
-    return fields
+        return _fields.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _fields.decode(around(body))
 
 
 def _parse_each(body: bytes) -> Parsed:
+    raws = split(body)
     fields = _request_fields(body)
     parsed = Parsed([], _sent_at(fields.get("sent_at")), {}, {})
     about_request = {key: value for key, value in fields.items() if key not in {"events", "sent_at"}}
     if parsed.sent_at is None and "sent_at" in fields and bytes(fields["sent_at"]) != b"null":
         about_request["sent_at"] = fields["sent_at"]
-    for index, raw in enumerate(_raw_list.decode(fields["events"])):
+    for index, raw in enumerate(raws):
         event, unknown, problem = _parse_one(raw)
         parsed.events.append(event)
         if about_request:
@@ -123,7 +117,7 @@ def _parse_each(body: bytes) -> Parsed:
     return parsed
 
 
-def _parse_one(raw: msgspec.Raw) -> tuple[Event, dict[str, msgspec.Raw], str | None]:
+def _parse_one(raw: bytes) -> tuple[Event, dict[str, msgspec.Raw], str | None]:
     try:
         fields = _fields.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

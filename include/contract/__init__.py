@@ -1,0 +1,1 @@
+"""The contract that the ingest API and the pipeline share: envelope, topic, sources, settings; light imports only."""

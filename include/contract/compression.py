@@ -1,0 +1,41 @@
+"""Inflates a client's gzip body within a limit, for the edge, which refuses bombs, and the drain, which reads them."""
+
+from __future__ import annotations
+
+from isal import isal_zlib
+
+GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 31
+
+
+class InflateError(ValueError):
+    """The bytes are not a whole gzip stream."""
+
+
+class TooLargeError(ValueError):
+    """The inflated bytes would pass the limit; inflating stopped there."""
+
+
+def inflate(data: bytes, limit: int) -> bytes:
+    """Inflate gzip of one or several members; never holds more than `limit` + 1 inflated bytes.
+
+    Raises InflateError for a broken, truncated or followed-by-garbage stream, TooLargeError above `limit` bytes.
+    """
+    whole, rest = _member(data, limit)
+    while rest:
+        more, rest = _member(rest, limit - len(whole))
+        whole += more
+    return whole
+
+
+def _member(data: bytes, limit: int) -> tuple[bytes, bytes]:
+    stream = isal_zlib.decompressobj(wbits=_GZIP_WINDOW)
+    try:
+        inflated: bytes = stream.decompress(data, limit + 1)
+    except isal_zlib.error as error:  # type: ignore[misc]  # the stub declares it as an instance
+        raise InflateError(f"not valid gzip: {error}") from error
+    if len(inflated) > limit:
+        raise TooLargeError(f"the body inflates to more than {limit} bytes")
+    if not stream.eof:
+        raise InflateError("the gzip stream ends early")
+    return inflated, stream.unused_data

@@ -1,0 +1,137 @@
+"""Cuts a request body into the client's own bytes per event, for the edge (to name bad events) and the drain.
+
+The usual body is cut by msgspec. One event with an emoji cut in half, bytes that are not UTF-8, `NaN` or thousands of
+nested brackets would make the whole body undecodable, so a second, slower scanner looks only at strings, brackets and
+commas: such an event then costs itself and not its neighbours.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+import msgspec
+
+MAX_STEPS = 100_000
+"""Where the slow scanner gives up (brackets, commas between events), so that a hostile body costs about 0.1 s."""
+
+_STRING = rb'"(?:[^"\\]++|\\.)*+"'
+# Everything up to the next bracket outside a string; a quotation mark there is a string that never ends.
+_STEP = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb')*+(["\[\]{}])', re.DOTALL)
+_COMMA = re.compile(_STRING + rb"|(,)", re.DOTALL)
+_KEY = re.compile(_STRING, re.DOTALL)
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Request(msgspec.Struct, gc=False):
+    events: list[msgspec.Raw]
+
+
+_request = msgspec.json.Decoder(_Request)
+
+
+class NotARequestError(ValueError):
+    """The body as a whole is not a JSON object with a list of events."""
+
+
+def split(body: bytes) -> list[bytes]:
+    """Return each event's bytes, in order, of an inflated body; an event itself may still be anything.
+
+    Raises NotARequestError when the body has no readable list of events.
+    """
+    try:
+        return [bytes(raw) for raw in _request.decode(body).events]
+    except msgspec.ValidationError as error:
+        raise NotARequestError(_plain(error)) from error
+    except _BROKEN as error:
+        return _Scanner(body).events(error)
+
+
+def around(body: bytes) -> bytes:
+    """Return the request with an empty list of events, for a body of which `split` named the events one by one.
+
+    Raises NotARequestError like `split`.
+    """
+    scanner = _Scanner(body)
+    scanner.events(ValueError("an event cannot be decoded"))
+    return scanner.around
+
+
+class _Scanner:
+    """Finds the elements of the top-level list `events` by brackets, strings and commas alone."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._depth = 0
+        self._inside = False
+        self._start, self._end = -1, -1
+        self._commas: list[int] = []
+
+    def events(self, cause: Exception) -> list[bytes]:
+        for steps, step in enumerate(_STEP.finditer(self._body)):
+            if steps + len(self._commas) > MAX_STEPS:
+                raise NotARequestError("the body cannot be decoded and is too long to look for the reason") from cause
+            self._take(step.start(), step.start(1), cause)
+        if self._depth != 0 or self._end < 0:
+            raise _malformed(cause) from cause
+        self._check_around(cause)
+        return self._elements(cause)
+
+    @property
+    def around(self) -> bytes:
+        return self._body[: self._start] + b"[]" + self._body[self._end + 1 :]
+
+    def _take(self, begin: int, at: int, cause: Exception) -> None:
+        bracket = self._body[at]
+        if self._inside and self._depth == 2:
+            found = _COMMA.finditer(self._body, begin, at)
+            self._commas += itertools.islice((comma.start() for comma in found if comma[1]), MAX_STEPS)
+        if bracket in b"[{":
+            self._open(begin, at)
+        elif bracket in b"]}":
+            self._close(at, cause)
+        else:
+            raise _malformed(cause) from cause
+
+    def _open(self, begin: int, at: int) -> None:
+        if self._depth == 1 and self._body[at] == ord("[") and self._is_events_key(begin, at):
+            self._inside, self._start, self._commas = True, at, []
+        self._depth += 1
+
+    def _is_events_key(self, begin: int, at: int) -> bool:
+        keys = list(_KEY.finditer(self._body, begin, at))
+        if not keys or self._body[keys[-1].end() : at].strip() != b":":
+            return False
+        try:
+            return bool(msgspec.json.decode(keys[-1][0]) == "events")
+        except _BROKEN:
+            return False
+
+    def _close(self, at: int, cause: Exception) -> None:
+        self._depth -= 1
+        if self._depth < 0 or (self._depth == 1 and self._inside and self._body[at] != ord("]")):
+            raise _malformed(cause) from cause
+        if self._depth == 1 and self._inside:
+            self._inside, self._end = False, at
+
+    def _check_around(self, cause: Exception) -> None:
+        """Everything but the events must be JSON without mercy: only an event can be bad on its own."""
+        try:
+            _request.decode(self.around)
+        except _BROKEN as error:
+            raise _malformed(cause) from error
+
+    def _elements(self, cause: Exception) -> list[bytes]:
+        edges = [self._start, *self._commas, self._end]
+        elements = [self._body[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
+        if b"" in elements:
+            raise _malformed(cause) from cause
+        return elements
+
+
+def _malformed(cause: Exception) -> NotARequestError:
+    return NotARequestError(f"malformed JSON: {_plain(cause)}")
+
+
+def _plain(error: Exception) -> str:
+    return str(error).removeprefix("JSON is malformed: ").replace("`", "").replace(" - at $", " at $")

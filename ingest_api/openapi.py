@@ -1,0 +1,179 @@
+"""Builds the OpenAPI document from the table of outcomes and the settings, so that neither can drift from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ingest_api.outcomes import Outcome
+from ingest_api.settings import Settings
+
+_TIME = {"type": "string", "format": "date-time"}
+_OBJECT = {"type": "object", "additionalProperties": True}
+_TEXT_FIELDS = (
+    "session_id platform app_version os_name os_version device_model locale country library_name library_version"
+)
+_EVENT_EXAMPLE = {
+    "event_id": "0b6cfd5e-7f2a-4f2b-9a35-3f2f3a1f6c11",
+    "event_name": "screen_viewed",
+    "occurred_at": "2026-11-22T10:00:00.000Z",
+    "device_id": "d-1f6c11",
+    "user_id": "u-42",
+    "platform": "ios",
+    "app_version": "4.12.0",
+    "consent": {"analytics": True},
+    "event_properties": {"screen": "vehicle_status"},
+}
+_REFUSALS = [outcome for outcome in Outcome if outcome is not Outcome.ACCEPTED]
+
+
+def document(api: Settings) -> bytes:
+    """Return the document as JSON."""
+    return msgspec.json.encode(
+        {
+            "openapi": "3.0.3",
+            "info": {"title": "Ingest API", "version": "1", "description": _description(api)},
+            "paths": {
+                "/v1/events": {"post": _post_events()},
+                "/health/live": {"get": _get("The process runs")},
+                "/health/ready": {"get": _ready()},
+                "/metrics": {"get": _get("Metrics in Prometheus' text format", "text/plain")},
+            },
+            "components": {"schemas": _schemas(api), "securitySchemes": _security()},
+        }
+    )
+
+
+def _description(api: Settings) -> str:
+    return (
+        "Takes batches of events. **200 means durable**: Kafka has acknowledged every event. On any other answer send "
+        "the same bytes again, unless the answer says otherwise; duplicates are removed by `event_id`. Limits: "
+        f"{api.max_body_bytes:,} bytes as sent, {api.max_inflated_bytes:,} bytes inflated, {api.max_events:,} events."
+    )
+
+
+def _post_events() -> dict[str, Any]:
+    responses = {"200": _response(Outcome.ACCEPTED.meaning, "Accepted")}
+    for status in sorted({outcome.status for outcome in _REFUSALS} - {404, 405}):
+        meanings = [f"`{found.error}`: {found.meaning}." for found in _REFUSALS if found.status == status]
+        responses[str(status)] = _response("\n\n".join(meanings), "Refused")
+    return {
+        "summary": "Store a batch of events",
+        "description": "A bad event does not cost its neighbours: it is stored too, and named in `quarantined`. "
+        "A body may be compressed with gzip (`Content-Encoding: gzip`); its Content-Type does not matter.",
+        "operationId": "postEvents",
+        "tags": ["Events"],
+        "security": [{"bearer": []}, {"basic": []}],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Batch"}}},
+        },
+        "responses": responses,
+    }
+
+
+def _ready() -> dict[str, Any]:
+    found = _get("A 200 can be promised")
+    found["responses"]["503"] = {"description": "It cannot; `reasons` says why and what to do"}
+    return found
+
+
+def _get(description: str, content_type: str = "application/json") -> dict[str, Any]:
+    schema = {"type": "object"} if content_type == "application/json" else {"type": "string"}
+    return {
+        "summary": description,
+        "tags": ["Health"],
+        "responses": {"200": {"description": description, "content": {content_type: {"schema": schema}}}},
+    }
+
+
+def _response(description: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {
+            "X-Request-Id": {"schema": {"type": "string"}, "description": "Id of the request in logs and Kafka"}
+        },
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+def _schemas(api: Settings) -> dict[str, Any]:
+    return {
+        "Batch": {
+            "type": "object",
+            "required": ["events"],
+            "properties": {
+                "sent_at": {**_TIME, "description": "Device clock when the batch is sent; corrects `occurred_at`"},
+                "events": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": api.max_events,
+                    "items": {"$ref": "#/components/schemas/Event"},
+                },
+            },
+            "example": {"sent_at": "2026-11-22T10:00:01.000Z", "events": [_EVENT_EXAMPLE]},
+        },
+        "Event": _event_schema(),
+        "Accepted": _accepted_schema(),
+        "Refused": _refused_schema(),
+    }
+
+
+def _event_schema() -> dict[str, Any]:
+    def text(description: str = "", **more: object) -> dict[str, Any]:
+        return {"type": "string", **({"description": description} if description else {}), **more}
+
+    identifier: dict[str, Any] = {"maxLength": 255, "minLength": 1}
+    return {
+        "type": "object",
+        "required": ["event_name"],
+        "description": "`device_id` or `user_id` is needed. Every key that is not listed is kept.",
+        "properties": {
+            "event_id": text("Unique per source; a retry repeats it. Derived from the bytes when absent", **identifier),
+            "event_name": text(**identifier),
+            "occurred_at": {**_TIME, "description": "Device clock with offset"},
+            "device_id": text(maxLength=255),
+            "user_id": text(maxLength=255),
+            "schema_version": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+            **{name: text() for name in _TEXT_FIELDS.split()},
+            "consent": _OBJECT,
+            "event_properties": _OBJECT,
+            "user_properties": _OBJECT,
+        },
+        "additionalProperties": True,
+    }
+
+
+def _accepted_schema() -> dict[str, Any]:
+    properties = {"index": {"type": "integer"}, "event_id": {"type": "string", "nullable": True}}
+    item = {"type": "object", "properties": {**properties, "reason": {"type": "string"}}}
+    return {
+        "type": "object",
+        "required": ["accepted", "quarantined"],
+        "properties": {
+            "accepted": {"type": "integer", "description": "Events found good; together with `quarantined` all sent"},
+            "quarantined": {"type": "array", "items": item},
+        },
+        "example": {"accepted": 49, "quarantined": [{"index": 7, "event_id": None, "reason": "event_name is needed"}]},
+    }
+
+
+def _refused_schema() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": ["code", "error", "message"],
+        "properties": {
+            "code": {"type": "integer", "description": "The HTTP status again"},
+            "error": {"type": "string", "enum": [outcome.error for outcome in _REFUSALS]},
+            "message": {"type": "string"},
+            "request_id": {"type": "string"},
+        },
+    }
+
+
+def _security() -> dict[str, Any]:
+    return {
+        "bearer": {"type": "http", "scheme": "bearer", "description": "The source's write key"},
+        "basic": {"type": "http", "scheme": "basic", "description": "The write key as user name, no password"},
+    }

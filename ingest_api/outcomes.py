@@ -1,0 +1,61 @@
+"""Every answer that the API can give, in one table: status, stable id, and what a client should do with it."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class _Row(NamedTuple):
+    status: int
+    error: str
+    meaning: str
+
+
+class Outcome(Enum):
+    """One member per answer; `error` is the stable id that clients and metrics see."""
+
+    ACCEPTED = _Row(200, "accepted", "All events are stored durably; those listed in `quarantined` are kept aside")
+    INVALID_BODY = _Row(400, "invalid_body", "The body is not JSON with a list of events; do not send it again")
+    INVALID_GZIP = _Row(400, "invalid_gzip", "The body is not a whole gzip stream; compress it again")
+    NO_EVENTS = _Row(400, "no_events", "The list of events is empty; there is nothing to store")
+    MISSING_KEY = _Row(401, "missing_key", "No write key came; send Authorization: Bearer <write key>, or Basic")
+    UNKNOWN_KEY = _Row(401, "unknown_key", "No source has this write key; correct it, keep the events")
+    SOURCE_DISABLED = _Row(403, "source_disabled", "The source is switched off; ask its owner")
+    NOT_FOUND = _Row(404, "not_found", "There is no such route")
+    METHOD_NOT_ALLOWED = _Row(405, "method_not_allowed", "The route exists for other methods; see the Allow header")
+    INCOMPLETE_BODY = _Row(
+        408, "incomplete_body", "The connection ended before the body did; send the same bytes again"
+    )
+    BODY_TOO_LARGE = _Row(413, "body_too_large", "The body is above the limit; send fewer events at a time")
+    TOO_MANY_EVENTS = _Row(413, "too_many_events", "More events than one request may have; send fewer at a time")
+    RECORD_TOO_LARGE = _Row(413, "record_too_large", "Kafka does not take a record of this size; send fewer events")
+    UNSUPPORTED_ENCODING = _Row(415, "unsupported_encoding", "Only gzip and no encoding are understood")
+    INTERNAL = _Row(500, "internal", "A fault of the API; send the same bytes again later")
+    NOT_ACKNOWLEDGED = _Row(503, "not_acknowledged", "Kafka did not acknowledge in time; send the same bytes again")
+    QUEUE_FULL = _Row(503, "queue_full", "Too much is waiting for Kafka; send the same bytes again after Retry-After")
+    NO_SOURCES = _Row(503, "no_sources", "The list of sources cannot be read yet; send the same bytes again")
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return self.value.status
+
+    @property
+    def error(self) -> str:
+        """Return the stable id."""
+        return self.value.error
+
+    @property
+    def meaning(self) -> str:
+        """Say what it means and what to do."""
+        return self.value.meaning
+
+
+class RefusedError(Exception):
+    """Ends a request with an outcome other than success; `message` is what the client reads."""
+
+    def __init__(self, outcome: Outcome, message: str = "") -> None:
+        super().__init__(message or outcome.meaning)
+        self.outcome = outcome
+        self.message = message or outcome.meaning

@@ -1,0 +1,66 @@
+"""The part of granian's RSGI that the API uses, as types; tests hand in their own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+Headers = list[tuple[str, str]]
+
+
+class RequestHeaders(Protocol):
+    """Request headers; names in lower case."""
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """Return the first value of a header."""
+
+
+class Scope(Protocol):
+    """What is known of a request before its body."""
+
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> str: ...  # noqa: D102
+    @property
+    def headers(self) -> RequestHeaders: ...  # noqa: D102
+
+
+class HTTPProtocol(Protocol):
+    """Reads the body and writes the answer."""
+
+    def __call__(self) -> Awaitable[bytes]:
+        """Read the whole body."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Read the body piece by piece."""
+
+    def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
+        """Answer with bytes."""
+
+    def response_file(self, status: int, headers: Headers, file: str) -> None:
+        """Answer with a file."""
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One request on its way through the API."""
+
+    scope: Scope
+    protocol: HTTPProtocol
+    request_id: str
+    received_at: datetime
+    began_at: float
+    """Monotonic seconds; durations are measured from here."""
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    """An answer; `file` instead of `body` where a file is served."""
+
+    body: bytes = b""
+    status: int = 200
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    file: str | None = None

@@ -1,0 +1,76 @@
+"""The API's settings, read from INGEST_* (and TOPIC_* for what is demanded of the topic)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from include.contract import settings
+from include.contract.kafka_settings import TOPIC_PREFIX, KafkaConnection, TopicSettings
+from include.contract.topic_spec import TopicSpec
+
+PREFIX = "INGEST_"
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Every knob of the API."""
+
+    kafka: KafkaConnection
+    host: Annotated[str, Meta(description="Address to listen on")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="Port to listen on")] = 8000
+    sources_path: Annotated[
+        Path, Meta(description="File with the sources and the hashes of their write keys (JSON)")
+    ] = Path("sources.json")
+    max_body_bytes: Annotated[
+        int, Meta(ge=1, description="Largest request body as it comes, in bytes; keep it below TOPIC_MAX_MESSAGE_BYTES")
+    ] = 8_000_000
+    max_inflated_bytes: Annotated[int, Meta(ge=1, description="Largest request body after inflating, in bytes")] = (
+        20_000_000
+    )
+    max_events: Annotated[int, Meta(ge=1, description="Most events in one request")] = 5_000
+    ack_timeout_ms: Annotated[
+        int, Meta(ge=100, le=8_000, description="How long a request waits for Kafka before it is answered 503, in ms")
+    ] = 6_000
+    linger_ms: Annotated[
+        int, Meta(ge=0, le=1_000, description="How long librdkafka gathers records for one request to a broker, in ms")
+    ] = 5
+    queue_bytes: Annotated[
+        int, Meta(ge=1024 * 1024, description="Most bytes waiting for Kafka; above it the answer is 503 at once")
+    ] = 256 * 1024 * 1024
+    retry_after_seconds: Annotated[int, Meta(ge=0, description="Retry-After of every answer 503, in seconds")] = 1
+    check_interval_seconds: Annotated[
+        float, Meta(gt=0, description="Time between two checks of the topic for /health/ready, in seconds")
+    ] = 3.0
+    header_timeout_ms: Annotated[
+        int, Meta(ge=1, description="How long a client may take to send its request headers, in ms")
+    ] = 10_000
+    max_connections: Annotated[int, Meta(ge=1, description="Most requests in progress at a time; more wait")] = 4_096
+    stop_timeout_seconds: Annotated[
+        int, Meta(ge=1, le=60, description="How long requests in progress may take after SIGTERM, in seconds")
+    ] = 8
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level of what is logged")
+    ] = "info"
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """The API's settings and the topic it needs."""
+
+    api: Settings
+    topic: TopicSpec
+
+
+def load(environ: Mapping[str, str]) -> Configuration:
+    """Read everything; raises SetupError that names what is wrong."""
+    api = settings.load(Settings, PREFIX, environ)
+    wish = settings.load(TopicSettings, TOPIC_PREFIX, environ)
+    return Configuration(api, TopicSpec.of(api.kafka.topic, wish))
+
+
+def reference() -> list[settings.Setting]:
+    """List every variable that `load` reads."""
+    return settings.reference(Settings, PREFIX) + settings.reference(TopicSettings, TOPIC_PREFIX)

@@ -1,0 +1,114 @@
+"""The registry of sources: found by key, reloaded when the file changes, robust against single bad entries."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.contract.sources import WatchedRegistry, hash_key, load
+from include.errors import SetupError
+
+
+def _entry(name: str, *keys: str, **more: object) -> dict[str, Any]:
+    return {"id": name, "name": name.title(), "write_key_sha256": [hash_key(key) for key in keys], **more}
+
+
+def _write(path: Path, *entries: object) -> Path:
+    path.write_text(json.dumps({"sources": list(entries)}))
+    return path
+
+
+def test_a_source_is_found_by_each_of_its_keys(tmp_path: Path) -> None:
+    registry = load(_write(tmp_path / "s.json", _entry("ios", "k1", "k2"), _entry("web", "k3", enabled=False)))
+    first, second, third = registry.find("k1"), registry.find("k2"), registry.find("k3")
+    assert first is second is registry.sources["ios"]
+    assert third is not None
+    assert not third.enabled
+    assert registry.find("") is registry.find("k4") is registry.find("\udcff") is None
+    assert registry.problems == ()
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"id": "x"}, "missing required field"),
+        (_entry("Upper Case", "k"), "matching regex"),
+        (_entry("none"), "length >= 1"),
+        (_entry("three", "a", "b", "c"), "length <= 2"),
+        ({"id": "clear", "name": "x", "write_key_sha256": ["the-key-itself"]}, "matching regex"),
+        (_entry("typo", "k", enabeld=False), "unknown field"),
+        (_entry("ios", "other"), "used by an earlier entry"),
+        (_entry("thief", "k1"), "a write key that ios has already"),
+        (5, "Expected `object`"),
+    ],
+)
+def test_a_bad_entry_leaves_the_others(tmp_path: Path, bad: object, reason: str) -> None:
+    registry = load(_write(tmp_path / "s.json", _entry("ios", "k1"), bad, _entry("web", "k3")))
+    assert set(registry.sources) == {"ios", "web"}
+    assert registry.find("k3") is registry.sources["web"]
+    (problem,) = registry.problems
+    assert problem.startswith("source entry 1 is left out: ")
+    assert reason in problem
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", '{"sources": 5}', "{}"])
+def test_a_broken_file_is_a_matter_of_setup(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(text)
+    with pytest.raises(SetupError, match=r"s\.json is not a list of sources"):
+        load(path)
+    with pytest.raises(SetupError, match="cannot be read"):
+        load(tmp_path / "absent.json")
+
+
+class _Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_change_of_the_file_is_seen_at_the_next_look(tmp_path: Path) -> None:
+    clock, path = _Clock(), tmp_path / "s.json"
+    watched = WatchedRegistry(path, interval_seconds=1.0, clock=clock)
+    assert watched.current() is None
+    assert "cannot be read" in watched.problems()[0]
+
+    _write(path, _entry("ios", "k1"))
+    assert watched.current() is None, "the next look is a second away"
+    clock.now = 1.0
+    registry = watched.current()
+    assert registry is not None
+    assert registry.find("k1") is not None
+    assert watched.problems() == []
+
+    clock.now = 2.0
+    assert watched.current() is registry, "an unchanged file is not read again"
+    _write(tmp_path / "new.json", _entry("ios", "k2"))
+    os.replace(tmp_path / "new.json", path)  # noqa: PTH105
+    clock.now = 3.0
+    rotated = watched.current()
+    assert rotated is not None
+    assert rotated.find("k1") is None
+    assert rotated.find("k2") is not None
+
+
+def test_a_file_that_breaks_keeps_the_last_good_registry(tmp_path: Path) -> None:
+    clock, path = _Clock(), _write(tmp_path / "s.json", _entry("ios", "k1"))
+    watched = WatchedRegistry(path, interval_seconds=1.0, clock=clock)
+    good = watched.current()
+    path.write_text("{")
+    clock.now = 1.0
+    assert watched.current() is good
+    assert "is not a list of sources" in watched.problems()[0]
+    path.unlink()
+    clock.now = 2.0
+    assert watched.current() is good
+    _write(path, _entry("ios", "k1"))
+    clock.now = 3.0
+    assert watched.current() == good
+    assert watched.problems() == []

@@ -1,0 +1,43 @@
+"""The API's settings: defaults that hold together, and what may not be configured away."""
+
+from __future__ import annotations
+
+import pytest
+
+from include.errors import SetupError
+from ingest_api import settings
+from ingest_api.publisher import producer_properties
+
+
+def test_defaults_hold_together() -> None:
+    found = settings.load({})
+    api, topic = found.api, found.topic
+    assert api.host == "127.0.0.1"
+    assert topic.name == api.kafka.topic == "events"
+    assert api.max_body_bytes < topic.max_message_bytes
+    assert api.ack_timeout_ms < 8_000
+    assert api.ack_timeout_ms / 1000 < api.stop_timeout_seconds < 10
+
+
+def test_every_variable_is_described() -> None:
+    found = settings.reference()
+    assert all(setting.description for setting in found)
+    assert len({setting.variable for setting in found}) == len(found)
+    prefixes = ("INGEST_", "TOPIC_")
+    assert all(setting.variable.startswith(prefixes) for setting in found)
+
+
+def test_wrong_settings_are_named() -> None:
+    with pytest.raises(SetupError, match=r"INGEST_PROT is not a setting \(did you mean INGEST_PORT\?\)"):
+        settings.load({"INGEST_PROT": "1"})
+    with pytest.raises(SetupError, match="TOPIC_PARTITIONS"):
+        settings.load({"TOPIC_PARTITIONS": "many"})
+
+
+def test_properties_cannot_weaken_the_promise() -> None:
+    weak = '{"acks":"0","enable.idempotence":"false","compression.type":"lz4","security.protocol":"SSL"}'
+    found = producer_properties(settings.load({"INGEST_KAFKA_PROPERTIES": weak}))
+    assert found["acks"] == "all"
+    assert found["enable.idempotence"] is True
+    assert found["compression.type"] == "none"
+    assert found["security.protocol"] == "SSL"
