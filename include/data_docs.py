@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 INTERVALS = 24
 """Intervals on the index; the pages of older ones stay where they are."""
-LOOK_BACK = 500
+LOOK_BACK = 100
 SUITES = ("events", "interval")
 _LOGO = re.compile(r"<img[^>]*great-expectations-web-assets[^>]*>")
 """GX's pages fetch their logo from GX's servers with a time stamp, at every look."""
@@ -54,16 +54,26 @@ class Result(msgspec.Struct):
 
 
 def publish_site(lake: Lake, site: ContainerClient) -> int:
-    """Render the newest intervals that had events and upload what changed; returns the number of files uploaded."""
+    """Render the newest intervals that had events and have no page yet; returns the number of files uploaded."""
     results = _newest(lake)
-    if not results:
+    fresh = [result for result in results if not site.get_blob_client(_page(result, SUITES[0])).exists()]
+    if not fresh:
         return 0
-    with tempfile.TemporaryDirectory() as folder:
-        _render(results, Path(folder))
-        for page in Path(folder).rglob("*.html"):
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _render(fresh, folder)
+        for page in folder.rglob("*.html"):
             page.write_text(_LOGO.sub("", page.read_text()))
-        (Path(folder) / "index.html").write_text(_index(results, Path(folder)))
-        return sum(_upload(site, Path(folder), file) for file in sorted(Path(folder).rglob("*")) if file.is_file())
+        (folder / "index.html").write_text(_index(results))
+        # The page that says "done" above goes last.
+        files = sorted((file for file in folder.rglob("*") if file.is_file()), key=lambda file: SUITES[0] in file.parts)
+        return sum(_upload(site, folder, file) for file in files)
+
+
+def _page(result: Result, suite: str) -> str:
+    """Return where GX puts the page of a result."""
+    run = f"{result.interval_start:%Y-%m-%d %H:%M}/{result.interval_start:%Y%m%dT%H%M%S.%fZ}"
+    return f"validations/{suite}/{run}/{result.plan_id}.html"
 
 
 def _newest(lake: Lake) -> list[Result]:
@@ -99,19 +109,20 @@ def _render(results: list[Result], folder: Path) -> None:
     context.build_data_docs()
 
 
-def _index(results: list[Result], folder: Path) -> str:
+def _index(results: list[Result]) -> str:
     """Return a start page that needs no script and no other server, as GX's own does."""
-    return _INDEX.format(rows="".join(_index_row(result, folder) for result in results))
+    return _INDEX.format(rows="".join(_index_row(result) for result in results))
 
 
-def _index_row(result: Result, folder: Path) -> str:
+def _index_row(result: Result) -> str:
     links = {}
     for suite in SUITES:
-        page = next(folder.glob(f"validations/{suite}/*/*/{result.plan_id}.html")).relative_to(folder)
         tallies: list[Tally] = getattr(result, suite)
         met = sum(tally.unexpected == 0 for tally in tallies)
         kind = "ok" if met == len(tallies) else "bad"
-        links[suite] = f'<a class="{kind}" href="{html.escape(quote(page.as_posix()))}">{met} of {len(tallies)}</a>'
+        links[suite] = (
+            f'<a class="{kind}" href="{html.escape(quote(_page(result, suite)))}">{met} of {len(tallies)}</a>'
+        )
     totals, name = result.totals, f"{result.interval_start:%Y-%m-%d %H:%M} to {result.interval_end:%H:%M}"
     return (
         f'<tr><td>{name}<td class="n">{totals["rows"]:,.0f}<td class="n">{totals["failed_percent"]:.2f} %'

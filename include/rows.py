@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.contract.event import Event, derived_event_id, split
+from include.contract.event import Event, derived_event_id
+from include.contract.splitting import split
 
 MICROSECONDS = pa.timestamp("us")
 ABSURD_SKEW_S = 366 * 86_400

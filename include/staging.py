@@ -207,7 +207,7 @@ def _decode(records: Sequence[Record], partition: int, batch_id: str) -> tuple[C
     for record in records:
         try:
             chunk.envelopes.append(_open(record))
-        except ValueError as error:
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:
             poison.append(undecodable(record, partition, batch_id, str(error)))
     return chunk, poison
 
