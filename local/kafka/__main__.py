@@ -1,0 +1,11 @@
+"""Formats the storage of the stack's broker: `python -m local.kafka FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from local.kafka import format_storage
+
+if __name__ == "__main__":
+    format_storage(Path(sys.argv[1]))

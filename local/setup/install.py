@@ -1,0 +1,77 @@
+"""Installs the tool chain step by step: uv, two Python environments (with Java and Node), Kafka's jars, Azurite."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from local.paths import API_PYTHON, AZURITE_MAIN, KAFKA_LIBS, PYTHON, ROOT, TOOLS
+from local.setup import azurite, checks, environments, jars
+from local.setup.tools import Step
+
+_LOCKS = (ROOT / "requirements.txt", ROOT / "local" / "requirements.txt")
+_API_LOCK = ROOT / "ingest_api" / "requirements.txt"
+
+
+# Environments hold the paths of their folder and of their interpreter.
+_PLACE = f"{ROOT} {os.path.realpath(sys.executable)} {platform.python_version()}"
+
+
+def main(_arguments: Sequence[str]) -> None:
+    """Do every step that is not done; returns within a moment when all are."""
+    todo = [step for step in _steps() if not step.is_done()]
+    if not todo:
+        return
+    checks.require(todo)
+    began = time.monotonic()
+    with (TOOLS / "setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _run([step for step in todo if not step.is_done()])
+    print(f"  set up in {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _run(todo: Sequence[Step]) -> None:
+    first = [step for step in todo if step.name in ("uv", "venv")]
+    for step in first:
+        step.run()
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(step.run) for step in todo if step not in first]:
+            done.result()
+
+
+def _steps() -> list[Step]:
+    venv, api, kafka = TOOLS / "venv", TOOLS / "venv-api", TOOLS / "kafka"
+    return [
+        Step(
+            "uv",
+            "uv",
+            (environments.uv_requirement(), _PLACE),
+            environments.FOLDER,
+            environments.UV,
+            environments.install_uv,
+        ),
+        Step(
+            "venv",
+            "Airflow, clients, stand-ins, Java, Node, test tools",
+            (*_LOCKS, _PLACE),
+            venv,
+            PYTHON,
+            _install_venv,
+        ),
+        Step("venv-api", "ingest API", (_API_LOCK, _PLACE), api, API_PYTHON, _install_venv_api),
+        Step("kafka", "Apache Kafka", (jars.LOCK,), kafka, KAFKA_LIBS, jars.install),
+        Step("azurite", "Azurite", (azurite.LOCK,), azurite.FOLDER, AZURITE_MAIN, azurite.install),
+    ]
+
+
+def _install_venv() -> None:
+    environments.install("venv", _LOCKS)
+
+
+def _install_venv_api() -> None:
+    environments.install("venv-api", (_API_LOCK,))

@@ -1,0 +1,47 @@
+"""Resolves every lock of the project (`make lock`); the only step that chooses versions."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.paths import ROOT
+from local.setup import azurite, install, jars
+from local.setup.environments import UV
+from local.setup.tools import CACHE, run
+
+_GROUPS = {"airflow": "requirements.txt", "ingest": "ingest_api/requirements.txt", "local": "local/requirements.txt"}
+_OPTIONS = ("--universal", "--python-version", "3.11", "--generate-hashes", "--custom-compile-command", "make lock")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the Python locks, then Kafka's and Azurite's; `--upgrade` takes newer versions where they are allowed."""
+    install.main(())
+    for group, file in _GROUPS.items():
+        # One version of each package in the whole project.
+        constraints = () if group == "airflow" else ("-c", _GROUPS["airflow"])
+        command = ("pip", "compile", *_OPTIONS, "pyproject.toml", "--group", group, *constraints, *arguments)
+        run("lock", [UV, *command, "-o", file], UV_CACHE_DIR=CACHE / "uv")
+        print(f"  {file}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        _lock_jars(Path(folder))
+        _lock_azurite(Path(folder))
+
+
+def _lock_jars(folder: Path) -> None:
+    shutil.copy(jars.SPEC, folder)
+    jars.jgo("lock", folder, "lock")
+    shutil.copy(folder / jars.LOCK.name, jars.LOCK)
+    print(f"  {jars.LOCK.relative_to(ROOT)}", flush=True)
+
+
+def _lock_azurite(folder: Path) -> None:
+    for file in (azurite.SPEC, azurite.LOCK):
+        if file.exists():
+            shutil.copy(file, folder)
+    # Without the address of the registry it was resolved from: the lock works behind any mirror.
+    azurite.run_npm("lock", folder, "install", "--package-lock-only", "--omit-lockfile-registry-resolved")
+    shutil.copy(folder / azurite.LOCK.name, azurite.LOCK)
+    print(f"  {azurite.LOCK.relative_to(ROOT)}", flush=True)
