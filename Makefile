@@ -14,7 +14,7 @@ setup: ## bring the tool chain into .tools (implied by the others; done once)
 	@$(PYTHON) -m local.setup
 
 run: setup ## run everything on this machine until Ctrl-C
-	@$(PY) -m local up
+	@$(PY) -m local.run $(ARGS)
 
 stop: ## stop what `make run` started
 	@if [ -x $(PY) ]; then $(PY) -m local stop; else echo "The stack does not run."; fi
@@ -43,10 +43,11 @@ lock: setup ## resolve the locks again (make lock ARGS=--upgrade for newer versi
 	@$(PYTHON) -m local.setup lock $(ARGS)
 
 smoke: setup ## post a known set, follow it to the vendor, compare ids at every hop
-	@$(PY) -m local.smoke
+	@$(PY) -m local.smoke $(ARGS)
 
-sql: setup ## a prompt on the warehouse stand-in (or make sql ARGS="SELECT …")
-	@$(PY) -m local.sql $(ARGS)
+sql: export QUERY := $(value Q)
+sql: setup ## a prompt on the warehouse stand-in (or make sql Q="SELECT …")
+	@if [ -n "$$QUERY" ]; then $(PY) -m local.sql $(ARGS) "$$QUERY"; else $(PY) -m local.sql $(ARGS); fi
 
 bench: setup ## measure, and print one table with the limits
 	@$(PY) -m bench

@@ -27,7 +27,7 @@ PLANNER_POOL = "planner"
 LOADER_POOL = "loader"
 PUBLISHER_POOL = "publish_amplitude"
 
-START = datetime.fromisoformat(os.environ.get("PIPELINE_START_DATE", "2026-01-01")).replace(tzinfo=UTC)
+START = datetime.fromisoformat(os.environ.get("PIPELINE_START_DATE") or "2026-01-01").replace(tzinfo=UTC)
 """First hour that settle_hour catches up from; everything else begins where the chain of plans ends."""
 
 RETRY_POLICY = ExceptionRetryPolicy(

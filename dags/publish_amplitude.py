@@ -22,7 +22,7 @@ from pipeline_common import DEFAULT_ARGS, PUBLISHER_POOL, START, WAREHOUSE_LOADE
 
 def gate_only(_: Any) -> bool:  # noqa: ANN401 - Airflow passes its context
     """Tell whether Amplitude imports by itself, so that nothing is pushed."""
-    return os.environ.get("PIPELINE_AMPLITUDE_MODE", "gate") != "push"
+    return os.environ.get("PIPELINE_AMPLITUDE_MODE") != "push"
 
 
 @dag(

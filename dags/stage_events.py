@@ -35,7 +35,7 @@ from pipeline_common import (
 
 
 @dag(
-    schedule=CronDataIntervalTimetable(os.environ.get("PIPELINE_STAGE_CRON", "*/5 * * * *"), timezone="UTC"),
+    schedule=CronDataIntervalTimetable(os.environ.get("PIPELINE_STAGE_CRON") or "*/5 * * * *", timezone="UTC"),
     start_date=START,
     catchup=False,
     max_active_runs=4,

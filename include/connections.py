@@ -43,4 +43,6 @@ def snowflake_parameters(spec: ConnectionSpec) -> dict[str, Any]:
     """Return what `snowflake.connector.connect` takes; key pairs as `private_key_file`, as Airflow's hook has it."""
     known = {"login": "user", "password": "password", "schema": "schema"}
     found = {ours: getattr(spec, theirs) for theirs, ours in known.items() if getattr(spec, theirs)}
+    if "private_key_file" in spec.options and spec.password:
+        found["private_key_file_pwd"] = found.pop("password")
     return {"login_timeout": 20, "network_timeout": 120, **found, **spec.options}

@@ -121,27 +121,30 @@ def plan_interval(
         return existing
     if existing and existing[-1].final:
         return existing
-    state = observe()
-    begin = _next_starts(newest, state)
-    parts = _bounded(begin, state.cut, max_envelopes)
-    for index, ranges in enumerate(parts[:max_plans]):
-        plan = Plan(
-            sequence=(newest.sequence if newest else 0) + index + 1,
+    for plan in _next_plans(newest, observe(), interval, max_envelopes)[:max_plans]:
+        if not store.create(plan):
+            raise TransientError(f"another planner wrote {plan.plan_id} just now: run again to go on after it")
+        existing.append(plan)
+    return existing
+
+
+def _next_plans(
+    newest: Plan | None, state: TopicState, interval: tuple[datetime, datetime], max_envelopes: int
+) -> list[Plan]:
+    steps = _bounded(_next_starts(newest, state), state.cut, max_envelopes)
+    return [
+        Plan(
+            sequence=(newest.sequence if newest else 0) + number,
             topic=state.topic,
             topic_id=state.topic_id,
             cluster_id=state.cluster_id,
-            interval_start=start,
-            interval_end=end,
-            final=index + 1 == len(parts),
+            interval_start=interval[0],
+            interval_end=interval[1],
+            final=number == len(steps),
             ranges=ranges,
         )
-        if not store.create(plan):
-            msg = (
-                f"plan {plan.plan_id} was written by another planner at the same moment: run again to continue after it"
-            )
-            raise TransientError(msg)
-        existing.append(plan)
-    return existing
+        for number, ranges in enumerate(steps, start=1)
+    ]
 
 
 def drain_groups(plan: Plan, max_tasks: int, task_envelopes: int) -> list[list[int]]:
@@ -183,7 +186,7 @@ def _next_starts(newest: Plan | None, state: TopicState) -> dict[int, int]:
     if (newest.topic_id, newest.cluster_id) != (state.topic_id, state.cluster_id):
         raise DataGapError(
             f"topic {state.topic} was recreated: plan {newest.plan_id} drained topic id {newest.topic_id} in cluster "
-            f"{newest.cluster_id}, now it is {state.topic_id} in {state.cluster_id}; accept the gap to go on"
+            f"{newest.cluster_id}, now {state.topic_id} in {state.cluster_id}; see DataGapError in docs/operating.md"
         )
     begin = {part.partition: part.end for part in newest.ranges}
     for partition, low in state.low.items():
@@ -191,7 +194,7 @@ def _next_starts(newest: Plan | None, state: TopicState) -> dict[int, int]:
         if start < low:
             raise DataGapError(
                 f"topic {state.topic} partition {partition}: {low - start} records [{start}, {low}) expired before "
-                "they were planned; accept the gap to go on"
+                "they were planned; see DataGapError in docs/operating.md"
             )
     return begin
 

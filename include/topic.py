@@ -175,7 +175,7 @@ def _require_range(reader: Consumer, topic: str, part: PartitionRange) -> None:
         lost = min(low, part.end) - part.start
         raise DataGapError(
             f"topic {topic} partition {part.partition}: {lost} records [{part.start}, {part.start + lost}) expired "
-            "before they were staged; accept the gap to go on"
+            "before they were staged; see DataGapError in docs/operating.md"
         )
     if high < part.end:
         msg = f"topic {topic} partition {part.partition} ends at {high}, the plan at {part.end}: the broker is behind"

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from ingest_api.outcomes import Outcome, RefusedError
+from ingest_api.producer import producer_properties
 from ingest_api.settings import Configuration
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,6 @@ _TICK_SECONDS = 0.001
 _IDLE_TICK_SECONDS = 0.5
 _HOLD_SECONDS = 0.05
 """How long a group waits for the one before it while Kafka still acknowledges some of its records."""
-_RECORD_OVERHEAD_BYTES = 4096
 _SAME_ERROR_SECONDS = 30.0
 
 Acknowledgement = asyncio.Future[None]
@@ -196,26 +196,6 @@ class Publisher:
         # Their fate is unknown; every request among them is answered 503, and the client sends again.
         old.purge(blocking=False)
         old.poll(0)
-
-
-def producer_properties(configuration: Configuration) -> dict[str, str | int | float | bool]:
-    """Return the producer's properties; those of INGEST_KAFKA_PROPERTIES may not weaken the promise."""
-    api = configuration.api
-    return {
-        "client.id": "ingest_api",
-        "reconnect.backoff.max.ms": 500,
-        **api.kafka.librdkafka(),
-        "enable.idempotence": True,
-        "acks": "all",
-        "compression.type": "none",
-        "linger.ms": api.linger_ms,
-        # After the deadline nobody waits for the record any more, and its request was answered 503.
-        "message.timeout.ms": api.ack_timeout_ms,
-        "request.timeout.ms": api.ack_timeout_ms,
-        "message.max.bytes": configuration.topic.max_message_bytes + _RECORD_OVERHEAD_BYTES,
-        "queue.buffering.max.kbytes": max(1, api.queue_bytes // 1024),
-        "queue.buffering.max.messages": 1_000_000,
-    }
 
 
 def _refusal(error: KafkaError) -> RefusedError:

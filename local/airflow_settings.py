@@ -53,7 +53,6 @@ def airflow_environment(
             "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
         },
         "DAG_PROCESSOR": {"REFRESH_INTERVAL": 30, "MIN_FILE_PROCESS_INTERVAL": 30, "PARSING_PROCESSES": 1},
-        "USAGE_DATA_COLLECTION": {"ENABLED": False},
     }
     named = {
         f"AIRFLOW__{section}__{key}": str(value) for section, keys in options.items() for key, value in keys.items()

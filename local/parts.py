@@ -32,7 +32,7 @@ class Part:
     port: str | None = None
     is_done: Callable[[], bool] = lambda: False
     """For a step: whether an earlier start of the stack already did it."""
-    ready_seconds: float = 90.0
+    ready_seconds: float = 180.0
     stop_seconds: int = 15
     stop_wave: int = 0
     """What writes stops first (0), then what queries (1), then what stores (2)."""
@@ -136,7 +136,7 @@ def _airflow(state: Path, ports: Mapping[str, int]) -> list[Part]:
         after=("ingest",),
         probe=probes.http_status(port, "/api/v2/monitor/health"),
         port="LOCAL_AIRFLOW_PORT",
-        ready_seconds=180.0,
+        ready_seconds=300.0,
     )
     components = [
         # Tasks speak to the API server, so none is scheduled before it serves.
@@ -162,5 +162,5 @@ def _component(port: int, name: str, need: str, *options: str) -> Part:
         needs=(need,),
         after=("ingest", "lake", "warehouse"),
         probe=probes.airflow_component(port, name.replace("-", "_")),
-        ready_seconds=180.0,
+        ready_seconds=300.0,
     )

@@ -31,7 +31,7 @@ from include.contract.kafka_settings import CONNECTION_PREFIX, TOPIC_PREFIX, Kaf
 from include.errors import PipelineError, SetupError, TransientError
 
 TIMEOUT_SECONDS = 10.0
-_VISIBLE_TRIES = 4
+_VISIBLE_TRIES = 40
 _VISIBLE_SECONDS = 0.25
 
 
@@ -114,8 +114,7 @@ def differences(spec: TopicSpec, actual: TopicState) -> list[str]:
     return found + [
         f"topic {spec.name} has {name}={actual.configs.get(name, 'unknown')}, needs "
         f"{'at least ' if name in _AT_LEAST else ''}{needed}; {_APPLY}"
-        for name, needed in spec.configs().items()
-        if not _satisfies(name, needed, actual.configs.get(name))
+        for name, needed in _wrong_configs(spec, actual).items()
     ]
 
 
@@ -140,29 +139,19 @@ def describe(admin: AdminClient, topic: str, timeout_seconds: float = TIMEOUT_SE
 
 
 def apply(admin: AdminClient, spec: TopicSpec) -> list[str]:
-    """Create the topic or correct what can be corrected without losing data; say what was done.
+    """Create the topic or correct what can be corrected without losing data; say what was done once it is visible.
 
     Adds partitions and changes settings, never reduces partitions, retention or sizes.
     """
     actual = describe(admin, spec.name)
     if actual.partitions == 0:
         _create(admin, spec)
-        return [f"created topic {spec.name} with {spec.partitions} partitions, {spec.replication_factor} copies"]
-    done = []
-    if actual.partitions < spec.partitions:
-        _wait(admin.create_partitions([NewPartitions(spec.name, spec.partitions)]), f"adding partitions to {spec.name}")
-        done.append(f"added partitions to topic {spec.name}: {actual.partitions} to {spec.partitions}")
-    changes = {
-        name: needed
-        for name, needed in spec.configs().items()
-        if not _satisfies(name, needed, actual.configs.get(name))
-    }
-    if changes:
-        _set_configs(admin, spec.name, changes)
-    return done + [
-        f"set {name} of topic {spec.name} from {actual.configs.get(name, 'unknown')} to {needed}"
-        for name, needed in changes.items()
-    ]
+        done = [f"created topic {spec.name} with {spec.partitions} partitions, {spec.replication_factor} copies"]
+    else:
+        done = [*_add_partitions(admin, spec, actual), *_set_configs(admin, spec, actual)]
+    if done:
+        _await_visible(admin, spec)
+    return done
 
 
 def check(admin: AdminClient, spec: TopicSpec, timeout_seconds: float = TIMEOUT_SECONDS) -> TopicState:
@@ -191,10 +180,41 @@ def _create(admin: AdminClient, spec: TopicSpec) -> None:
     _wait(admin.create_topics([topic], operation_timeout=TIMEOUT_SECONDS), f"creating topic {spec.name}")
 
 
-def _set_configs(admin: AdminClient, topic: str, changes: Mapping[str, str]) -> None:
+def _add_partitions(admin: AdminClient, spec: TopicSpec, actual: TopicState) -> list[str]:
+    if actual.partitions >= spec.partitions:
+        return []
+    _wait(admin.create_partitions([NewPartitions(spec.name, spec.partitions)]), f"adding partitions to {spec.name}")
+    return [f"added partitions to topic {spec.name}: {actual.partitions} to {spec.partitions}"]
+
+
+def _set_configs(admin: AdminClient, spec: TopicSpec, actual: TopicState) -> list[str]:
+    changes = _wrong_configs(spec, actual)
+    if not changes:
+        return []
     entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in changes.items()]
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    _wait(admin.incremental_alter_configs([resource]), f"changing settings of topic {topic}")
+    resource = ConfigResource(ResourceType.TOPIC, spec.name, incremental_configs=entries)
+    _wait(admin.incremental_alter_configs([resource]), f"changing settings of topic {spec.name}")
+    return [
+        f"set {name} of topic {spec.name} from {actual.configs.get(name, 'unknown')} to {needed}"
+        for name, needed in changes.items()
+    ]
+
+
+def _wrong_configs(spec: TopicSpec, actual: TopicState) -> dict[str, str]:
+    return {
+        name: needed
+        for name, needed in spec.configs().items()
+        if not _satisfies(name, needed, actual.configs.get(name))
+    }
+
+
+def _await_visible(admin: AdminClient, spec: TopicSpec) -> None:
+    """Give the brokers a moment to tell each other; what is still different then is for `check` to say."""
+    for _ in range(_VISIBLE_TRIES):
+        actual = describe(admin, spec.name)
+        if actual.partitions >= spec.partitions and not _wrong_configs(spec, actual):
+            return
+        time.sleep(_VISIBLE_SECONDS)
 
 
 class _UnknownTopicError(Exception):
@@ -213,18 +233,6 @@ def _wait(futures: Mapping[Any, Future[Any]], doing: str) -> Any:  # noqa: ANN40
         raise TransientError(f"{doing}: no answer from Kafka within {TIMEOUT_SECONDS:.0f} s") from error
 
 
-def _check_soon(admin: AdminClient, spec: TopicSpec) -> None:
-    """Check, giving the brokers a moment to tell each other of a change."""
-    for _ in range(_VISIBLE_TRIES):
-        try:
-            check(admin, spec)
-        except SetupError:
-            time.sleep(_VISIBLE_SECONDS)
-        else:
-            return
-    check(admin, spec)
-
-
 def main(arguments: list[str]) -> int:
     """Apply or check; exit status 0 when the topic is as needed, 1 when not, 2 on wrong use."""
     if arguments not in (["apply"], ["check"]):
@@ -236,7 +244,7 @@ def main(arguments: list[str]) -> int:
         admin = AdminClient(connection.librdkafka())
         for line in apply(admin, spec) if arguments == ["apply"] else []:
             print(line)  # noqa: T201
-        _check_soon(admin, spec)
+        check(admin, spec)
     except PipelineError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1

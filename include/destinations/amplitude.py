@@ -20,6 +20,11 @@ MAX_EVENTS = 2_000
 THROTTLE_PAUSE_S = 15.0
 """After 429 Amplitude asks for a pause of 15 s or more."""
 TIMEOUT_S = 60.0
+_ANALYTICS_HOSTS = {
+    "https://api2.amplitude.com": "https://amplitude.com",
+    "https://api.eu.amplitude.com": "https://analytics.eu.amplitude.com",
+}
+"""The Export API is not served where events are uploaded."""
 
 
 class Amplitude:
@@ -31,6 +36,7 @@ class Amplitude:
         """Take the endpoint (US, EU or stand-in), the project's keys, and how often a push is tried."""
         self.contract: Contract = contract(self.vendor)
         self._base = base_url.rstrip("/")
+        self._analytics = _ANALYTICS_HOSTS.get(self._base, self._base)
         self._api_key = api_key
         self._secret_key = secret_key
         self._attempts = attempts
@@ -63,9 +69,8 @@ class Amplitude:
         last = max(start, end - timedelta(hours=1))
         hours = {"start": f"{start:%Y%m%dT%H}", "end": f"{last:%Y%m%dT%H}"}
         try:
-            answer = self._session.get(
-                f"{self._base}/api/2/export", params=hours, auth=(self._api_key, self._secret_key), timeout=TIMEOUT_S
-            )
+            keys = (self._api_key, self._secret_key)
+            answer = self._session.get(f"{self._analytics}/api/2/export", params=hours, auth=keys, timeout=TIMEOUT_S)
         except requests.RequestException as error:
             raise _unreachable(error) from error
         if answer.status_code == requests.codes.not_found:  # no data in these hours

@@ -26,9 +26,9 @@ def main() -> int:
     except SetupError as error:
         print(f"local.amplitude: {error}", file=sys.stderr)
         return 2
-    logging.getLogger("local.amplitude").info("listening on http://127.0.0.1:%d", settings.port)
+    logging.getLogger("local.amplitude").info("listening on http://%s:%d", settings.host, settings.port)
     config = uvicorn.Config(
-        create_app(settings), host="127.0.0.1", port=settings.port, access_log=False, log_config=None,
+        create_app(settings), host=settings.host, port=settings.port, access_log=False, log_config=None,
         timeout_graceful_shutdown=STOP_SECONDS,
     )  # fmt: skip
     uvicorn.Server(config).run()

@@ -19,7 +19,8 @@ class AmplitudeSettings(msgspec.Struct, frozen=True):
     api_key: Annotated[str, Meta(min_length=1, description="API key that uploads and the Export API must carry.")]
     secret_key: Annotated[str, Meta(min_length=1, description="Secret key that the Export API must carry.")]
     dir: Annotated[str, Meta(min_length=1, description="Folder of its database.")]
-    port: Annotated[int, Meta(ge=1, le=65535, description="Port on 127.0.0.1.")] = 8085
+    host: Annotated[str, Meta(description="Address to listen on; a container needs 0.0.0.0.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=1, le=65535, description="Port of the Amplitude stand-in.")] = 8085
     import_seconds: Annotated[
         float, Meta(ge=0, description="Seconds between two polls of our view by the warehouse importer; 0 is off.")
     ] = 0.0

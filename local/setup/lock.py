@@ -19,12 +19,13 @@ _OPTIONS = ("--universal", "--python-version", "3.11", "--generate-hashes", "--c
 def main(arguments: Sequence[str]) -> None:
     """Write the Python locks, then Kafka's and Azurite's; `--upgrade` takes newer versions where they are allowed."""
     install.main(())
+    constraints: list[str] = []
     for group, file in _GROUPS.items():
-        # One version of each package in the whole project.
-        constraints = () if group == "airflow" else ("-c", _GROUPS["airflow"])
         command = ("pip", "compile", *_OPTIONS, "pyproject.toml", "--group", group, *constraints, *arguments)
         run("lock", [UV, *command, "-o", file], UV_CACHE_DIR=CACHE / "uv")
         print(f"  {file}", flush=True)
+        # One version of each package in the whole project: each lock binds the next.
+        constraints += ["-c", file]
     with tempfile.TemporaryDirectory() as folder:
         _lock_jars(Path(folder))
         _lock_azurite(Path(folder))
@@ -33,8 +34,15 @@ def main(arguments: Sequence[str]) -> None:
 def _lock_jars(folder: Path) -> None:
     shutil.copy(jars.SPEC, folder)
     jars.jgo("lock", folder, "lock")
-    shutil.copy(folder / jars.LOCK.name, jars.LOCK)
+    fresh = folder / jars.LOCK.name
+    if _without_time(fresh) != _without_time(jars.LOCK):
+        shutil.copy(fresh, jars.LOCK)
     print(f"  {jars.LOCK.relative_to(ROOT)}", flush=True)
+
+
+def _without_time(file: Path) -> list[str]:
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [line for line in lines if not line.startswith("generated = ")]
 
 
 def _lock_azurite(folder: Path) -> None:

@@ -15,10 +15,10 @@ from local.reader import vendor_ids
 
 _POLL_SECONDS = 2.0
 _NEXT: dict[Step, str] = {
-    "planned": "is planned and not sealed: see the DAG stage_events (tasks drain and seal)",
-    "sealed": "is in the lake and not loaded: see the DAG load_events",
-    "loaded": "is in the warehouse and not published: see the DAG publish_amplitude",
-    "published": "is published and the vendor has not imported it: see the importer in the log of amplitude",
+    "planned": "is planned and waits for the tasks drain and seal of the DAG stage_events",
+    "sealed": "is in the lake and waits for the DAG load_events",
+    "loaded": "is in the warehouse and waits for the DAG publish_amplitude",
+    "published": "is published and waits for the vendor's importer (log of the part amplitude)",
 }
 
 
@@ -68,7 +68,7 @@ def _lacking(
     reached = {part.partition: part.end for state in states for part in state.plan.ranges}
     waiting = sum(max(0, end - reached.get(partition, 0)) for partition, end in ends.items())
     if waiting:
-        return f"{waiting} records are in Kafka and not planned yet: they are when their interval of stage_events ends"
+        return f"{waiting} records are in Kafka and wait for the task plan of the DAG stage_events, after their minute"
     return behind(states, imports=bool(importer["enabled"]))
 
 

@@ -37,7 +37,7 @@ def main() -> int:
         signal.signal(number, _already_shut_down)
     uvicorn.run(
         create_app(account),
-        host="127.0.0.1",
+        host=settings.host,
         port=settings.port,
         log_level="warning",
         timeout_graceful_shutdown=5,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
-from fakesnow.transforms import upper_case_unquoted_identifiers
 from sqlglot import Expr, exp
 
 from local.snowflake import creation_times, load_history
@@ -69,9 +68,8 @@ def _after_drop(session: Session, statement: exp.Drop, kind: str) -> None:
     if kind == "TABLE":
         _forget(session, table)
     elif kind == "SCHEMA":
-        parts = [part.name for part in table.transform(upper_case_unquoted_identifiers).parts if part.name]
-        database = parts[-2] if len(parts) > 1 else str(session.database)
-        LoadHistory(session.duck, database, parts[-1], None).forget()
+        database, schema, _ = full_name(table, session.database, session.schema).split(".")
+        LoadHistory(session.duck, database, schema, None).forget()
     elif kind == "DATABASE" and session.db_path:
         for suffix in (".db", ".db.wal"):
             Path(session.db_path, dropped_database(statement) + suffix).unlink(missing_ok=True)

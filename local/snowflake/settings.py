@@ -13,9 +13,8 @@ from include.contract.settings import load
 class SnowflakeSettings(msgspec.Struct, frozen=True):
     """Where the stand-in listens and keeps its databases, and how patient its locks are."""
 
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="Port of the Snowflake stand-in on 127.0.0.1.")] = (
-        8084
-    )
+    host: Annotated[str, msgspec.Meta(description="Address to listen on; a container needs 0.0.0.0.")] = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="Port of the Snowflake stand-in.")] = 8084
     dir: Annotated[str, msgspec.Meta(description="Folder of its database files.")] = ".local/warehouse"
     lock_seconds: Annotated[
         float, msgspec.Meta(ge=0, description="Wait for a table another transaction writes (Snowflake: 12 hours).")

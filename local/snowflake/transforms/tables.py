@@ -30,6 +30,15 @@ def table_exists(session: Session, table: exp.Table) -> bool:
     return session.duck.execute(query, parts).fetchone() is not None
 
 
+def is_base_table(session: Session, table: exp.Table) -> bool:
+    """Say whether `table` is a table and not a view, a function or something of the query itself."""
+    if not isinstance(table.this, exp.Identifier):
+        return False
+    parts = full_name(table, session.database, session.schema).split(".")
+    query = "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = ? AND table_name = ?"
+    return session.duck.execute(query, parts).fetchone() is not None
+
+
 def alter_options(expression: Expr, session: Session) -> Expr:
     """Snowflake's ALTER TABLE SET CHANGE_TRACKING and retention: kept by Snowflake's storage, without effect here."""
     actions = expression.args.get("actions") or [] if isinstance(expression, exp.Alter) else []

@@ -6,7 +6,7 @@ import pytest
 
 from include.errors import SetupError
 from ingest_api import settings
-from ingest_api.publisher import producer_properties
+from ingest_api.producer import producer_properties
 
 
 def test_defaults_hold_together() -> None:
