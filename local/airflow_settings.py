@@ -17,12 +17,37 @@ _MIGRATED = ".migrated"
 _POOLS = ROOT / "deploy" / "airflow" / "pools.json"
 
 
+_PACE: dict[str, dict[str, object]] = {
+    "SCHEDULER": {
+        "SCHEDULER_HEARTBEAT_SEC": 2,
+        "JOB_HEARTBEAT_SEC": 2,
+        # What a killed scheduler left running is taken up again after these, not after five minutes.
+        "ORPHANED_TASKS_CHECK_INTERVAL": 20,
+        "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
+    },
+    "DAG_PROCESSOR": {"REFRESH_INTERVAL": 30, "MIN_FILE_PROCESS_INTERVAL": 30, "PARSING_PROCESSES": 1},
+    "USAGE_DATA_COLLECTION": {"ENABLED": False},
+}
+
+
 def airflow_environment(
     settings: LocalSettings, ports: Mapping[str, int], state: Path, credentials: Credentials
 ) -> dict[str, str]:
     """Return the variables with which every Airflow command works on this stack."""
-    home, url = state / "airflow", f"http://{HOST}:{ports['airflow_port']}"
-    options: dict[str, dict[str, object]] = {
+    home = state / "airflow"
+    named = {
+        f"AIRFLOW__{section}__{key}": str(value)
+        for section, keys in (_options(settings, ports, home, credentials) | _PACE).items()
+        for key, value in keys.items()
+    }
+    return {"AIRFLOW_HOME": str(home), **named}
+
+
+def _options(
+    settings: LocalSettings, ports: Mapping[str, int], home: Path, credentials: Credentials
+) -> dict[str, dict[str, object]]:
+    url = f"http://{HOST}:{ports['airflow_port']}"
+    return {
         "CORE": {
             "DAGS_FOLDER": ROOT / "dags",
             "PLUGINS_FOLDER": ROOT / "plugins",
@@ -44,20 +69,7 @@ def airflow_environment(
         },
         "API_AUTH": {"JWT_SECRET": credentials.airflow_jwt_secret, "JWT_ISSUER": "analytics-event-backend"},
         "LOGGING": {"BASE_LOG_FOLDER": home / "logs"},
-        "SCHEDULER": {
-            "SCHEDULER_HEARTBEAT_SEC": 2,
-            "JOB_HEARTBEAT_SEC": 2,
-            # What a killed scheduler left running is taken up again after these, not after five minutes.
-            "SCHEDULER_HEALTH_CHECK_THRESHOLD": 20,
-            "ORPHANED_TASKS_CHECK_INTERVAL": 20,
-            "TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
-        },
-        "DAG_PROCESSOR": {"REFRESH_INTERVAL": 30, "MIN_FILE_PROCESS_INTERVAL": 30, "PARSING_PROCESSES": 1},
     }
-    named = {
-        f"AIRFLOW__{section}__{key}": str(value) for section, keys in options.items() for key, value in keys.items()
-    }
-    return {"AIRFLOW_HOME": str(home), **named}
 
 
 def is_migrated(home: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from fakesnow.instance import GLOBAL_DATABASE_NAME, FakeSnow
 from fakesnow.transforms import show
 
 from include.errors import SetupError
+from local.snowflake.copy_into import SCRATCH_PREFIX
 from local.snowflake.ddl import complete_database
 from local.snowflake.lake import Lake
 from local.snowflake.locks import TableLocks
@@ -43,13 +45,11 @@ class Account(FakeSnow):
         folder.mkdir(parents=True, exist_ok=True)
         self.duck_conn.execute(f"SET GLOBAL memory_limit = '{MEMORY_LIMIT}'")
         self.duck_conn.execute(f"SET GLOBAL temp_directory = '{folder / 'spill'}'")
-        self._persist_globals(folder)
-        for file in sorted(folder.glob("*.db")):
-            if file.stem != GLOBAL_DATABASE_NAME:
-                self._attach(file)
-                complete_database(self.duck_conn, file.stem)
-        if not (folder / f"{DEFAULT_DATABASE}.db").exists():
-            self._create_default(folder)
+        self._persist_globals(folder)  # from here on the folder is ours alone
+        for left_behind in folder.glob(f"{SCRATCH_PREFIX}*"):
+            shutil.rmtree(left_behind)  # by a COPY that was killed
+        for name in sorted({file.stem for file in folder.glob("*.db")} - {GLOBAL_DATABASE_NAME} | {DEFAULT_DATABASE}):
+            self._open(folder / f"{name}.db")
 
     def _persist_globals(self, folder: Path) -> None:
         self.duck_conn.execute(f"DETACH {GLOBAL_DATABASE_NAME}")
@@ -65,11 +65,12 @@ class Account(FakeSnow):
             message = f"cannot open {file}: {error}. Is another stand-in running on this folder? Stop it first."
             raise SetupError(message) from error
 
-    def _create_default(self, folder: Path) -> None:
-        self._attach(folder / f"{DEFAULT_DATABASE}.db")
-        self.duck_conn.execute(info_schema.per_db_creation_sql(DEFAULT_DATABASE))
-        self.duck_conn.execute(macros.creation_sql(DEFAULT_DATABASE))
-        complete_database(self.duck_conn, DEFAULT_DATABASE)
+    def _open(self, file: Path) -> None:
+        """Attach a database, new or not; what a kill left unfinished when it was created is made up for."""
+        self._attach(file)
+        self.duck_conn.execute(info_schema.per_db_creation_sql(file.stem))
+        self.duck_conn.execute(macros.creation_sql(file.stem))
+        complete_database(self.duck_conn, file.stem)
 
     def connect(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ SELECT unnest($1::VARCHAR[]) AS "file", unnest($2::VARCHAR[]) AS "status", unnes
   NULL::BIGINT AS "first_error_character", NULL::VARCHAR AS "first_error_column_name"
 """
 NOTHING_SQL = "SELECT 'Copy executed with 0 files processed.' AS \"status\""
+SCRATCH_PREFIX = "copy-"
 SKIPPED = "File was loaded before."
 
 
@@ -63,7 +65,7 @@ def copy_parquet(
     names = options.files or [blob.name for blob in lake.names(place, options.pattern)]
     skipped = [] if options.force else _known(lake, place, names, history)
     wanted = [name for name in names if name not in {result.blob.name for result in skipped}]
-    with TemporaryDirectory(dir=scratch, prefix="copy-") as folder:
+    with TemporaryDirectory(dir=scratch, prefix=SCRATCH_PREFIX) as folder:
         fetched = lake.download(place, wanted, Path(folder))
         loaded = _insert_all(duck, target, fetched, options)
         history.remember([result.blob for result in loaded])
@@ -104,9 +106,22 @@ def _insert_all(
         schema = metadata.schema.to_arrow_schema().remove_metadata()
         groups.setdefault(str(schema), (schema, []))[1].append(str(path))
         results.append(FileResult(blob, metadata.num_rows))
-    for schema, paths in groups.values():
-        duck.execute(_insert_sql(target, columns, schema, options), [paths])
+    with _uncompressed(duck):
+        for schema, paths in groups.values():
+            duck.execute(_insert_sql(target, columns, schema, options), [paths])
     return results
+
+
+@contextmanager
+def _uncompressed(duck: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Write rows as they are: a landing table lives for seconds, and compressing it takes a third of COPY's time."""
+    settings = duck.cursor()  # not in the transaction, which may be aborted by then
+    settings.execute("SET GLOBAL force_compression = 'uncompressed'")
+    try:
+        yield
+    finally:
+        settings.execute("SET GLOBAL force_compression = 'auto'")
+        settings.close()
 
 
 def _metadata(blob: Blob, path: Path) -> pq.FileMetaData:
