@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
-    HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
 )
@@ -173,7 +172,7 @@ class _BlockSink(io.RawIOBase):
             return (self._blob.get_blob_properties().metadata or {}).get("sha256")
         except ResourceNotFoundError:
             return None
-        except HttpResponseError as error:
+        except AzureError as error:
             raise lake_error(error, f"looking at {self._blob.blob_name}") from error
 
 

@@ -138,7 +138,10 @@ class _Distinct:
             rows=len(self.codes),
             unexpected=sum(unexpected.values()),
             missing=int(counts[self.values.index(None)]) if None in self.values else 0,
-            examples={_shown(self.values[code]) or "null": count for code, count in [*unexpected.items()][:EXAMPLES]},
+            examples={
+                "null" if (shown := _shown(self.values[code])) is None else shown: count
+                for code, count in [*unexpected.items()][:EXAMPLES]
+            },
         )
 
     def rows_of(self, found: Sequence[int]) -> Iterator[tuple[int, str | None]]:

@@ -83,6 +83,10 @@ def settle(
 
     """
     manifests = list(sealed(lake, list(sequences)))
+    if len(manifests) != len(sequences):
+        raise TransientError(
+            f"{len(sequences) - len(manifests)} plans of hour {hour:%Y-%m-%d %H} are not sealed: heal first"
+        )
     hops: list[Hop] = []
     if manifests:
         hops = [*reconcile.lake_hops(manifests), *reconcile.warehouse_hops(warehouse, manifests)]

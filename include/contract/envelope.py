@@ -97,11 +97,12 @@ def _count(text: str) -> int:
 def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        in_utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise ValueError(f"received_at is {text[:40]!r}, not an RFC 3339 time") from error
     if moment.tzinfo is None:
         raise ValueError(f"received_at is {text[:40]!r}, without an offset")
-    return moment.astimezone(UTC)
+    return in_utc
 
 
 def _rejected(text: str | None, count: int) -> dict[int, str]:

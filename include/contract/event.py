@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from hashlib import sha256
+from operator import attrgetter
 from typing import Annotated
 
 import msgspec
@@ -83,7 +84,9 @@ def parse(body: bytes) -> Parsed:
         request = _request.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _parse_each(body)
-    return Parsed(request.events, request.sent_at, {}, {})
+    if all(map(_in_calendar, (request.sent_at, *map(attrgetter("occurred_at"), request.events)))):
+        return Parsed(request.events, request.sent_at, {}, {})
+    return _parse_each(body)
 
 
 def derived_event_id(source_id: str, raw: bytes) -> str:
@@ -109,7 +112,7 @@ def _parse_each(body: bytes) -> Parsed:
         event, unknown, problem = _parse_one(raw)
         parsed.events.append(event)
         if about_request:
-            unknown[REQUEST_KEY] = msgspec.Raw(_join(about_request))
+            unknown[_free_key(unknown)] = msgspec.Raw(_join(about_request))
         if unknown:
             parsed.extra[index] = _join(unknown)
         if problem:
@@ -124,9 +127,13 @@ def _parse_one(raw: bytes) -> tuple[Event, dict[str, msgspec.Raw], str | None]:
         return Event(), {}, str(error)
     unknown = {key: value for key, value in fields.items() if key not in _KNOWN}
     try:
-        return _tolerant.decode(raw), unknown, None
+        event = _tolerant.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return msgspec.convert(dict(_readable(fields)), Event), unknown, str(error)
+    if _in_calendar(event.occurred_at):
+        return event, unknown, None
+    event.occurred_at = None
+    return event, unknown, "occurred_at: a year that no database holds"
 
 
 def _readable(fields: dict[str, msgspec.Raw]) -> Iterator[tuple[str, str]]:
@@ -140,9 +147,23 @@ def _readable(fields: dict[str, msgspec.Raw]) -> Iterator[tuple[str, str]]:
 
 def _sent_at(raw: msgspec.Raw | None) -> datetime | None:
     try:
-        return _time.decode(raw) if raw is not None else None
+        moment = _time.decode(raw) if raw is not None else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+    return moment if _in_calendar(moment) else None
+
+
+def _in_calendar(moment: datetime | None) -> bool:
+    """Tell whether a time can be held in UTC; in the first and the last year that depends on its zone."""
+    return moment is None or MINYEAR < moment.year < MAXYEAR
+
+
+def _free_key(taken: dict[str, msgspec.Raw]) -> str:
+    """Return REQUEST_KEY, made longer where the client uses that name itself."""
+    key = REQUEST_KEY
+    while key in taken:
+        key = f"${key}"
+    return key
 
 
 def _join(fields: dict[str, msgspec.Raw]) -> bytes:

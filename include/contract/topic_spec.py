@@ -1,4 +1,4 @@
-"""Says what the topic must be, compares it with what it is, creates or corrects it; for the API, the DAGs, operators.
+"""Compares the topic with what it must be, creates or corrects it; for the API, the DAGs and operators.
 
 Command: `python -m include.contract.topic_spec apply|check`, with INGEST_KAFKA_* for the connection and TOPIC_* for
 what is demanded.
@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
@@ -28,94 +27,14 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from include.contract import settings
 from include.contract.kafka_errors import translate
 from include.contract.kafka_settings import CONNECTION_PREFIX, TOPIC_PREFIX, KafkaConnection, TopicSettings
+from include.contract.topic_wish import TopicSpec, TopicState, differences, wrong_configs
 from include.errors import PipelineError, SetupError, TransientError
+
+__all__ = ["TopicSpec", "TopicState", "apply", "check", "describe", "differences"]
 
 TIMEOUT_SECONDS = 10.0
 _VISIBLE_TRIES = 40
 _VISIBLE_SECONDS = 0.25
-
-
-class TopicSpec(msgspec.Struct, frozen=True):
-    """The topic as it must be for a 200 to mean durable."""
-
-    name: str
-    partitions: int
-    replication_factor: int
-    min_insync_replicas: int
-    retention_ms: int
-    max_message_bytes: int
-    flush_messages: int | None
-
-    @classmethod
-    def of(cls, name: str, wish: TopicSettings) -> TopicSpec:
-        """Build the spec; one lone copy is only safe when every record is fsynced before its acknowledgement."""
-        flush = wish.flush_messages
-        if flush is None and wish.replication_factor == 1:
-            flush = 1
-        return cls(
-            name=name,
-            partitions=wish.partitions,
-            replication_factor=wish.replication_factor,
-            min_insync_replicas=wish.min_insync_replicas,
-            retention_ms=wish.retention_ms,
-            max_message_bytes=wish.max_message_bytes,
-            flush_messages=flush,
-        )
-
-    def configs(self) -> dict[str, str]:
-        """Topic settings as Kafka spells them."""
-        found = {
-            "message.timestamp.type": "LogAppendTime",
-            "compression.type": "producer",
-            "cleanup.policy": "delete",
-            "unclean.leader.election.enable": "false",
-            "min.insync.replicas": str(self.min_insync_replicas),
-            "retention.ms": str(self.retention_ms),
-            "max.message.bytes": str(self.max_message_bytes),
-        }
-        if self.flush_messages is not None:
-            found["flush.messages"] = str(self.flush_messages)
-        return found
-
-
-class TopicState(msgspec.Struct, frozen=True):
-    """The topic as it is; `partitions` is 0 where there is none."""
-
-    name: str
-    topic_id: str = ""
-    partitions: int = 0
-    replication_factor: int = 0
-    insync_replicas: int = 0
-    configs: Mapping[str, str] = {}
-
-
-# More than asked for is fine for these; every other setting must be equal.
-_AT_LEAST = frozenset({"min.insync.replicas", "retention.ms", "max.message.bytes"})
-_APPLY = "run `python -m include.contract.topic_spec apply`"
-
-
-def differences(spec: TopicSpec, actual: TopicState) -> list[str]:
-    """Say in sentences what is, what is needed and how to correct it; empty when the topic keeps the promise."""
-    if actual.partitions == 0:
-        return [f"topic {spec.name} does not exist; {_APPLY}"]
-    found = []
-    if actual.partitions < spec.partitions:
-        found.append(f"topic {spec.name} has {actual.partitions} partitions, needs {spec.partitions}; {_APPLY}")
-    if actual.replication_factor < spec.replication_factor:
-        found.append(
-            f"topic {spec.name} has {actual.replication_factor} copies of each record, needs "
-            f"{spec.replication_factor}; reassign its partitions (kafka-reassign-partitions)"
-        )
-    if actual.insync_replicas < spec.min_insync_replicas:
-        found.append(
-            f"a partition of topic {spec.name} has {actual.insync_replicas} copies in sync, needs "
-            f"{spec.min_insync_replicas}; bring the missing brokers back"
-        )
-    return found + [
-        f"topic {spec.name} has {name}={actual.configs.get(name, 'unknown')}, needs "
-        f"{'at least ' if name in _AT_LEAST else ''}{needed}; {_APPLY}"
-        for name, needed in _wrong_configs(spec, actual).items()
-    ]
 
 
 def describe(admin: AdminClient, topic: str, timeout_seconds: float = TIMEOUT_SECONDS) -> TopicState:
@@ -162,14 +81,6 @@ def check(admin: AdminClient, spec: TopicSpec, timeout_seconds: float = TIMEOUT_
     return actual
 
 
-def _satisfies(name: str, needed: str, actual: str | None) -> bool:
-    if name == "retention.ms" and actual == "-1":
-        return True
-    if name in _AT_LEAST and actual is not None and actual.lstrip("-").isdigit():
-        return int(actual) >= int(needed)
-    return actual == needed
-
-
 def _create(admin: AdminClient, spec: TopicSpec) -> None:
     topic = NewTopic(
         spec.name,
@@ -188,7 +99,7 @@ def _add_partitions(admin: AdminClient, spec: TopicSpec, actual: TopicState) -> 
 
 
 def _set_configs(admin: AdminClient, spec: TopicSpec, actual: TopicState) -> list[str]:
-    changes = _wrong_configs(spec, actual)
+    changes = wrong_configs(spec, actual)
     if not changes:
         return []
     entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in changes.items()]
@@ -200,19 +111,11 @@ def _set_configs(admin: AdminClient, spec: TopicSpec, actual: TopicState) -> lis
     ]
 
 
-def _wrong_configs(spec: TopicSpec, actual: TopicState) -> dict[str, str]:
-    return {
-        name: needed
-        for name, needed in spec.configs().items()
-        if not _satisfies(name, needed, actual.configs.get(name))
-    }
-
-
 def _await_visible(admin: AdminClient, spec: TopicSpec) -> None:
     """Give the brokers a moment to tell each other; what is still different then is for `check` to say."""
     for _ in range(_VISIBLE_TRIES):
         actual = describe(admin, spec.name)
-        if actual.partitions >= spec.partitions and not _wrong_configs(spec, actual):
+        if actual.partitions >= spec.partitions and not wrong_configs(spec, actual):
             return
         time.sleep(_VISIBLE_SECONDS)
 

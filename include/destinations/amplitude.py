@@ -6,6 +6,7 @@ import gzip
 import io
 import time
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -77,9 +78,12 @@ class Amplitude:
             return
         if answer.status_code != requests.codes.ok:
             raise _error(answer, "the export")
-        with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-            for name in archive.namelist():
-                yield from _insert_ids(archive.read(name))
+        try:
+            with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+                for name in archive.namelist():
+                    yield from _insert_ids(archive.read(name))
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, msgspec.DecodeError) as error:
+            raise TransientError(f"Amplitude's export cannot be read, it may be cut off: {error!r}") from error
 
     def _post(self, events: Sequence[Mapping[str, Any]]) -> requests.Response:
         body = msgspec.json.encode({"api_key": self._api_key, "events": events})
@@ -95,15 +99,18 @@ def _without_invalid(
     answer: requests.Response, events: list[Mapping[str, Any]], refused: list[tuple[str, str]]
 ) -> list[Mapping[str, Any]]:
     """Move the events that a 400 names to `refused`; a 400 that names none is a matter of set-up."""
-    body = answer.json()
+    try:
+        body = answer.json()
+    except requests.JSONDecodeError:
+        body = {"error": answer.text}
     reasons: dict[int, str] = {}
-    for kind in ("events_with_invalid_fields", "events_with_missing_fields"):
-        for name, indexes in (body.get(kind) or {}).items():
-            reasons.update(dict.fromkeys(indexes, f"{kind.split('_')[2]} {name}"))
+    for kind in (key for key in body if key.startswith("events_with_")):
+        for name, indexes in (body[kind] or {}).items():
+            reasons.update(dict.fromkeys(indexes, f"{kind.removeprefix('events_with_')}: {name}"))
     for index in body.get("silenced_events") or ():
         reasons[index] = "silenced"
     if not reasons:
-        raise SetupError(f"Amplitude refused the batch: {body.get('error', '')[:200]}; check connection `amplitude`")
+        raise SetupError(f"Amplitude refused the batch: {str(body.get('error'))[:200]}; check connection `amplitude`")
     refused += [(str(events[index]["insert_id"]), reason) for index, reason in sorted(reasons.items())]
     return [event for index, event in enumerate(events) if index not in reasons]
 
