@@ -16,4 +16,6 @@ def import_quietly(*modules: str) -> None:
 
 def import_great_expectations() -> None:
     """Import Great Expectations with what it imports lazily while validating."""
-    import_quietly("great_expectations", "great_expectations.expectations.core", "great_expectations.validator.validator")
+    import_quietly(
+        "great_expectations", "great_expectations.expectations.core", "great_expectations.validator.validator"
+    )

@@ -22,6 +22,7 @@ from local.ports import free_ports
 
 KEY = "test-key-1"
 OFF_KEY = "test-key-off"
+EVENT = {"event_id": "e-1", "event_name": "opened", "device_id": "d-1", "occurred_at": "2026-11-22T10:00:00Z"}
 PATIENCE_SECONDS = 30.0
 
 
@@ -34,7 +35,7 @@ class Answer:
     body: bytes
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 (whatever the API answers)
+    def json(self) -> Any:
         return json.loads(self.body)
 
 

@@ -60,7 +60,7 @@ class Part:
             self._process.wait(READY_SECONDS)
             self._process = None
 
-    def get(self, path: str, **query: str) -> Any:  # noqa: ANN401
+    def get(self, path: str, **query: str) -> Any:
         return requests.get(self.url + path, params=query, timeout=30).json()
 
     def _answers(self) -> bool:

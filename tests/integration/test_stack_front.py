@@ -142,7 +142,7 @@ def test_next_start_ends_what_a_killed_run_left(front: Front) -> None:
     (front.state / "run" / "status.json").unlink()
     front.start()
     front.wait_until_ready()
-    assert not part.is_running()
+    assert part not in processes.members(front.state)
     assert "killed run had left behind" in front.output()
 
 

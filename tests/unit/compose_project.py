@@ -59,7 +59,7 @@ def build_context(dockerfile: Path, target: Path) -> Path:
     return target
 
 
-def _fill(value: Any, environ: Mapping[str, str]) -> Any:  # noqa: ANN401 - any node of a YAML document
+def _fill(value: Any, environ: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {key: _fill(part, environ) for key, part in value.items()}
     if isinstance(value, list):
