@@ -1,0 +1,98 @@
+"""The measured processes of the drain benchmark, `python -m bench.drain_task drain|consume`: a job in, numbers out."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import resource
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What the process did and what it took, imports included; `imports_cpu_s` is the part before the first record."""
+
+    events: int
+    bytes: int
+    seconds: float
+    cpu_s: float
+    imports_cpu_s: float
+    max_rss_mib: float
+
+
+def drain(raw: bytes, *, profiled: bool) -> Usage:
+    """Plan, drain, validate, stage and seal the backlog exactly as the DAG's tasks do."""
+    began = time.monotonic()
+    from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - imports are part of what is measured
+
+    from bench.backlog import Job  # noqa: PLC0415
+    from include import quality, staging  # noqa: PLC0415
+    from include.contract.sources import load  # noqa: PLC0415
+    from include.lake import Lake  # noqa: PLC0415
+
+    job = msgspec.json.decode(raw, type=Job)
+    quality.suite("events")
+    imports = _cpu_s()
+    kafka = {"bootstrap.servers": job.kafka}
+    known = sorted(load(Path(job.settings.sources_file)).sources)
+    profile = cProfile.Profile()
+    with BlobServiceClient.from_connection_string(job.azure) as service:
+        container = service.get_container_client(job.settings.lake_container)
+        lake = Lake(container, job.settings.kafka_topic)
+        work = staging.plan_work(lake, kafka, job.settings, job.interval)
+        if profiled:
+            profile.enable()
+        events = sum(staging.drain_partitions(lake, kafka, job.settings, known, **piece) for piece in work)
+        profile.disable()
+        staging.seal_plans(lake, [piece["sequence"] for piece in work])
+        size = sum(blob.size for blob in container.list_blobs("events/") if job.settings.kafka_topic in blob.name)
+    if profiled:
+        pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(35)
+    return Usage(events, size, time.monotonic() - began, _cpu_s(), imports, _max_rss_mib())
+
+
+def consume(raw: bytes) -> Usage:
+    """Read the same records and look at none of them: the limit."""
+    began = time.monotonic()
+    from confluent_kafka import Consumer, TopicPartition  # noqa: PLC0415 - as above
+
+    from bench.backlog import Job  # noqa: PLC0415
+
+    job = msgspec.json.decode(raw, type=Job)
+    reader = Consumer({"bootstrap.servers": job.kafka, "group.id": "bench", "enable.auto.commit": False})
+    place = TopicPartition(job.settings.kafka_topic, 0, 0)
+    _, end = reader.get_watermark_offsets(place, timeout=10)
+    imports = _cpu_s()
+    reader.assign([place])
+    size = events = position = 0
+    while position < end:
+        for message in reader.consume(500, timeout=1):
+            size += len(message.value() or b"")
+            events += int(dict(message.headers() or [])["event_count"] or 0)
+            position = (message.offset() or 0) + 1
+    reader.close()
+    return Usage(events, size, time.monotonic() - began, _cpu_s(), imports, _max_rss_mib())
+
+
+def _cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _max_rss_mib() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform == "linux" else peak / 1024**2
+
+
+def main(arguments: list[str]) -> None:
+    """Run one of the two and print its usage as JSON."""
+    raw = sys.stdin.buffer.read()
+    usage = consume(raw) if arguments[0] == "consume" else drain(raw, profiled="--profile" in arguments)
+    sys.stdout.write(msgspec.json.encode(usage).decode())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
