@@ -1,10 +1,14 @@
-"""Great Expectations over every row: each distinct value of a fact is judged once, for all rows that have it."""
+"""Great Expectations over every row: each distinct value of a fact is judged once, for all rows that have it.
+
+An expectation looks at one value of one column, so its answer about a value holds for every row and chunk that has it.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +25,8 @@ GATE = "critical"
 # One line per registered method and import: noise in every task's log.
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
 EXAMPLES = 20
+REMEMBERED_VALUES = 200_000
+"""Where the answers of a process are forgotten, so that memory stays bounded whatever clients send."""
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -69,12 +75,11 @@ class Suite:
 
         declared = json.loads((SUITES / f"{name}.json").read_text())
         self.configs: list[dict[str, Any]] = declared["expectations"]
-        self._suite = ExpectationSuite(name=name, expectations=self.configs)
+        self._answers = _Answers({})
         # GX logs and drops an expectation whose configuration is invalid.
-        if len(self._suite.expectations) != len(self.configs):
-            raise SetupError(
-                f"suite {name}: GX took {len(self._suite.expectations)} of {len(self.configs)} expectations"
-            )
+        taken = ExpectationSuite(name=name, expectations=self.configs).expectations
+        if len(taken) != len(self.configs):
+            raise SetupError(f"suite {name}: GX took {len(taken)} of {len(self.configs)} expectations")
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
         asset = context.data_sources.add_pandas("facts").add_dataframe_asset(name)
@@ -95,9 +100,11 @@ class Suite:
         if rows == 0:
             return Verdict(tallies=[Tally(config) for config in self.configs])
         columns = {name: _Distinct(column) for name, column in facts.items()}
+        unexpected = self._judge_new_values(columns, parameters)
         verdict = Verdict()
-        for config, found in zip(self.configs, self._unexpected(columns, parameters), strict=True):
+        for config, values in zip(self.configs, unexpected, strict=True):
             column = columns[config["kwargs"]["column"]]
+            found = column.codes_of(values)
             verdict.tallies.append(column.tally(config, found))
             if config["severity"] == GATE:
                 for row, value in column.rows_of(found):
@@ -105,18 +112,59 @@ class Suite:
                     verdict.failed.setdefault(row, []).append(reason)
         return verdict
 
-    def _unexpected(self, columns: Mapping[str, _Distinct], parameters: Mapping[str, Any]) -> Iterator[list[int]]:
-        import pandas as pd  # noqa: PLC0415 - see __init__
+    def _judge_new_values(self, columns: Mapping[str, _Distinct], parameters: Mapping[str, Any]) -> list[Set[Any]]:
+        """Let GX judge what it was not asked yet; returns the unexpected values of each expectation of the suite."""
+        if self._answers.parameters != parameters or self._answers.count > REMEMBERED_VALUES:
+            self._answers = _Answers(parameters)
+        new = self._answers.not_judged(columns)
+        asked = [number for number, config in enumerate(self.configs) if config["kwargs"]["column"] in new]
+        if asked:
+            found = self._unexpected(new, [self.configs[number] for number in asked], parameters)
+            self._answers.learn(new, dict(zip(asked, found, strict=True)))
+        return [self._answers.unexpected[number] for number in range(len(self.configs))]
 
-        height = max(len(column.values) for column in columns.values())
-        frame = pd.DataFrame({name: pd.Series(column.padded(height), dtype=object) for name, column in columns.items()})
+    def _unexpected(
+        self, new: Mapping[str, list[Any]], configs: list[dict[str, Any]], parameters: Mapping[str, Any]
+    ) -> Iterator[list[Any]]:
+        import pandas as pd  # noqa: PLC0415 - see __init__
+        from great_expectations.core import ExpectationSuite  # noqa: PLC0415
+
+        height = max(map(len, new.values()))
+        padded = {name: values + values[:1] * (height - len(values)) for name, values in new.items()}
+        frame = pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in padded.items()})
         outcome = self._batches.get_batch({"dataframe": frame}).validate(
-            self._suite, result_format={"result_format": "COMPLETE"}, expectation_parameters=dict(parameters)
+            ExpectationSuite(name="new values", expectations=configs),
+            result_format={"result_format": "COMPLETE"},
+            expectation_parameters=dict(parameters),
         )
         results: list[dict[str, Any]] = [result.to_json_dict() for result in outcome.results]
         by_config = {_identity(result["expectation_config"]): result for result in results}
-        for config in self.configs:
-            yield _indexes(by_config[_identity(_resolved(config, parameters))], config)
+        for config in configs:
+            values = padded[config["kwargs"]["column"]]
+            yield [values[index] for index in _indexes(by_config[_identity(_resolved(config, parameters))], config)]
+
+
+class _Answers:
+    """What GX said of each value so far: the values it judged by column, the unexpected ones by expectation."""
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self.parameters = dict(parameters)
+        self.unexpected: dict[int, set[Any]] = defaultdict(set)
+        self._judged: dict[str, set[Any]] = defaultdict(set)
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self._judged.values()))
+
+    def not_judged(self, columns: Mapping[str, _Distinct]) -> dict[str, list[Any]]:
+        new = {name: [v for v in column.values if v not in self._judged[name]] for name, column in columns.items()}
+        return {name: values for name, values in new.items() if values}
+
+    def learn(self, new: Mapping[str, list[Any]], unexpected: Mapping[int, list[Any]]) -> None:
+        for number, values in unexpected.items():
+            self.unexpected[number].update(values)
+        for name, values in new.items():
+            self._judged[name].update(values)
 
 
 class _Distinct:
@@ -127,12 +175,12 @@ class _Distinct:
         self.values: list[Any] = encoded.dictionary.to_pylist()
         self.codes = encoded.indices.to_numpy(zero_copy_only=False)
 
-    def padded(self, height: int) -> list[Any]:
-        return self.values + [self.values[0]] * (height - len(self.values))
+    def codes_of(self, values: Set[Any]) -> list[int]:
+        return [code for code, value in enumerate(self.values) if value in values] if values else []
 
     def tally(self, config: dict[str, Any], found: Sequence[int]) -> Tally:
         counts = np.bincount(self.codes, minlength=len(self.values))
-        unexpected = {code: int(counts[code]) for code in found if code < len(self.values)}
+        unexpected = {code: int(counts[code]) for code in found}
         return Tally(
             config=config,
             rows=len(self.codes),
@@ -146,9 +194,8 @@ class _Distinct:
 
     def rows_of(self, found: Sequence[int]) -> Iterator[tuple[int, str | None]]:
         for code in found:
-            if code < len(self.values):
-                for row in np.flatnonzero(self.codes == code).tolist():
-                    yield row, _shown(self.values[code])
+            for row in np.flatnonzero(self.codes == code).tolist():
+                yield row, _shown(self.values[code])
 
 
 @lru_cache(maxsize=4)

@@ -71,8 +71,8 @@ class Chunk:
         events = [event for envelope in self.envelopes for event in envelope.events]
         for name in _SINGLE:
             columns[name] = pa.array(list(map(attrgetter(name), events)), pa.string())
-        for name in _REPEATED:
-            columns[name] = pa.array(list(map(attrgetter(name), events)), pa.string()).dictionary_encode()
+        columns["event_name"] = pa.array(list(map(attrgetter("event_name"), events)), pa.string()).dictionary_encode()
+        columns.update(_together(_REPEATED[1:], events))
         for name in _JSON:
             columns[name] = _json_column(list(map(attrgetter(name), events)))
         columns["schema_version"] = pa.array(list(map(attrgetter("schema_version"), events)), pa.int32())
@@ -179,15 +179,31 @@ def corrected(occurred: pa.Array, sent: pa.Array, received: pa.Array) -> pa.Arra
     return pc.add(occurred, pc.if_else(pc.fill_null(usable, False), pc.fill_null(skew, zero), zero))  # noqa: FBT003 - Arrow's own argument
 
 
+def _together(names: Sequence[str], events: list[Event]) -> dict[str, pa.Array]:
+    """Return columns that repeat together, such as all that describes a device, by their distinct combinations."""
+    index: dict[tuple[str | None, ...], int] = {}
+    codes = pa.array([index.setdefault(key, len(index)) for key in map(attrgetter(*names), events)], pa.int32())
+    distinct = zip(*index, strict=True) if index else [()] * len(names)
+    return {
+        name: pa.array(values, pa.string()).dictionary_encode().take(codes)
+        for name, values in zip(names, distinct, strict=True)
+    }
+
+
 def _json_column(values: list[Any]) -> pa.Array:
     """Join raw JSON values into one string array; `null` becomes a null, and no row is touched alone."""
-    raw = [bytes(value) for value in values]
-    array = pa.array(raw, pa.binary())
+    lengths = (memoryview(value).nbytes for value in values)
+    offsets = np.zeros(len(values) + 1, dtype=np.int32)
+    np.cumsum(np.fromiter(lengths, dtype=np.int32, count=len(values)), out=offsets[1:])
+    array = pa.Array.from_buffers(
+        pa.binary(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    )
     array = pc.if_else(pc.equal(array, b"null"), pa.scalar(None, pa.binary()), array)
     try:
         return array.cast(pa.string())
     except pa.ArrowInvalid:  # bytes that are not UTF-8 inside a string; the client's own bytes stay in Kafka
-        return pa.array([None if value == b"null" else value.decode(errors="replace") for value in raw], pa.string())
+        texts = (None if value is None else value.decode(errors="replace") for value in array.to_pylist())
+        return pa.array(texts, pa.string())
 
 
 def _sparse(rows: int, found: dict[int, str], otherwise: str | None = None) -> pa.Array:

@@ -179,8 +179,8 @@ class _Stage:
         part = self.part
         part.rows, part.failed = self.events.rows, self.failed.rows
         if self.seen:
-            hashes = np.concatenate(self.seen)
-            part.duplicates = len(hashes) - len(np.unique(hashes))
+            hashes = np.sort(np.concatenate(self.seen))
+            part.duplicates = int(np.count_nonzero(hashes[1:] == hashes[:-1]))
         closed = (
             self.events.close("events", part.partition, tuple(sorted(self.dates))),
             self.failed.close("failed", part.partition),
@@ -194,7 +194,9 @@ class _Stage:
         import pandas as pd  # noqa: PLC0415 - a second of import that planning and sealing need not pay
 
         keys = pc.binary_join_element_wise(valid["source_id"].cast(pa.string()), valid["event_id"], "\0")
-        self.seen.append(pd.util.hash_array(np.asarray(keys.to_numpy(zero_copy_only=False), dtype=object)))
+        self.seen.append(
+            pd.util.hash_array(np.asarray(keys.to_numpy(zero_copy_only=False), dtype=object), categorize=False)
+        )
         self.dates.update(str(day) for day in pc.unique(valid["occurred_on"]).to_pylist())
         for name in NULLS_COUNTED:
             self.part.nulls[name] = self.part.nulls.get(name, 0) + valid[name].null_count

@@ -65,6 +65,7 @@ class Parsed:
 
 
 _request = msgspec.json.Decoder(_Request)
+_strict = msgspec.json.Decoder(Event)
 _tolerant = msgspec.json.Decoder(_TolerantEvent)
 _time = msgspec.json.Decoder(UtcTime)
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -121,6 +122,14 @@ def _parse_each(body: bytes) -> Parsed:
 
 
 def _parse_one(raw: bytes) -> tuple[Event, dict[str, msgspec.Raw], str | None]:
+    try:
+        event = _strict.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _parse_odd(raw)
+    return (event, {}, None) if _in_calendar(event.occurred_at) else _parse_odd(raw)
+
+
+def _parse_odd(raw: bytes) -> tuple[Event, dict[str, msgspec.Raw], str | None]:
     try:
         fields = _fields.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

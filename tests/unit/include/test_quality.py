@@ -176,3 +176,41 @@ def test_a_value_that_is_empty_is_not_shown_as_missing() -> None:
     verdict = judge({"platform": ""})
     (tally,) = [found for found in verdict.tallies if found.unexpected]
     assert tally.examples == {"": 1}
+
+
+def chunk_with(*names: str) -> dict[str, pa.DictionaryArray]:
+    return {"n": pa.array(names).dictionary_encode()}
+
+
+def test_a_value_that_was_judged_before_has_the_same_verdict_in_every_later_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, monkeypatch, expectation("be_in_set", column="n", value_set={"$PARAMETER": "known"}))
+    odd = Suite("odd")
+    asked: list[list[str]] = []
+    unexpected = odd._unexpected
+
+    def ask(new: Any, *others: Any) -> Any:
+        asked.append(new["n"])
+        return unexpected(new, *others)
+
+    monkeypatch.setattr(odd, "_unexpected", ask)
+
+    def failed(facts: dict[str, pa.DictionaryArray], *known: str) -> list[int]:
+        return sorted(odd.judge(facts, {"known": list(known)}).failed)
+
+    assert failed(chunk_with("a", "b", "a"), "a") == [1]
+    assert failed(chunk_with("b", "b", "a"), "a") == [0, 1]
+    assert asked == [["a", "b"]], "nothing in the second chunk was new"
+    assert failed(chunk_with("c", "b", "a"), "a") == [0, 1]
+    assert failed(chunk_with("c", "b", "a"), "a", "b") == [0], "other parameters, other answers"
+    assert asked[1:] == [["c"], ["c", "b", "a"]]
+
+
+def test_what_a_process_remembers_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, monkeypatch, expectation("be_in_set", column="n", value_set=["a"]))
+    monkeypatch.setattr(quality, "REMEMBERED_VALUES", 3)
+    odd = Suite("odd")
+    for number in range(10):
+        assert sorted(odd.judge(chunk_with(f"x{number}", "a", f"y{number}"), {}).failed) == [0, 2]
+        assert odd._answers.count <= 6
