@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from bench import drain, ingest, load
+from bench import drain, ingest, latency, load
 from local.stack import Stack
 
 INGEST_TARGET = 100_000
@@ -69,6 +69,20 @@ def measure_load(options: argparse.Namespace) -> Line:
     )  # fmt: skip
 
 
+def measure_latency(options: argparse.Namespace) -> list[Line]:
+    """Measure freshness through a real Airflow at the rate of the reference, 30 M events a day."""
+    result = latency.measure(latency.REFERENCE_RATE, options.latency_minutes)
+    latency.report(result)
+    inline = f"the same work inline {result.inline_s:.1f}"
+    p95, spent = result.p95_s, result.orchestration_s
+    return [
+        Line("post -> EVENTS p95, s", f"<= {latency.TARGET_P95_S:.0f}", f"{p95:.1f}",
+             f"interval 60 + {inline}", p95 <= latency.TARGET_P95_S),
+        Line("of it orchestration p95, s", f"<= {latency.TARGET_ORCHESTRATION_S:.0f}", f"{spent:.1f}",
+             inline, spent <= latency.TARGET_ORCHESTRATION_S),
+    ]  # fmt: skip
+
+
 def machine() -> str:
     """Describe the machine in one line."""
     memory = psutil.virtual_memory().total / 2**30
@@ -82,8 +96,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--drain-events", type=int, default=1_000_000)
     parser.add_argument("--load-events", type=int, default=500_000)
+    parser.add_argument("--latency-minutes", type=float, default=5.0)
     options = parser.parse_args()
     lines = [measure(options) for measure in (measure_ingest, measure_drain, measure_load)]
+    lines += measure_latency(options)
     print(f"\n{machine()}, load before {os.getloadavg()[0]:.1f}")
     heads = ("", "target", "measured", "", "limit of this machine")
     for line in (

@@ -90,12 +90,13 @@ def measure(events: int, rounds: int) -> Result:
         container = service.create_container(job.settings.lake_container)
         run("drain", job)
         for number in range(rounds):
-            result.loads.append(_load(stack, job, container, f"BENCH_{number}"))
+            result.loads.append(load_once(stack, job, container, f"BENCH_{number}"))
             result.limit_s.append(_limit(container))
     return result
 
 
-def _load(stack: Stack, job: Job, container: ContainerClient, database: str) -> Loaded:
+def load_once(stack: Stack, job: Job, container: ContainerClient, database: str) -> Loaded:
+    """Load what is sealed into a new database."""
     connect = json.loads(stack.endpoints["LOCAL_AMPLITUDE_SNOWFLAKE"])
     connect = {name: value for name, value in connect.items() if name not in {"database", "schema"}}
     url = f"azure://devstoreaccount1.blob.core.windows.net/{container.container_name}/"
