@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shlex
@@ -42,8 +43,14 @@ def main(arguments: list[str] | None = None) -> int:
     sender = Sender(target, options.connections, tally.add)
     print(f"sending to {target.url} with seed {options.seed}", flush=True)
     sender.start()
-    interrupted = _send(_paced(options), sender, tally)
-    tally.close()
+    try:
+        interrupted = _send(_paced(options), sender, tally)
+        tally.close()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            tally.close()
+        print(f"the ledger cannot be written ({error}); nothing more was sent", flush=True)
+        return 1
     print(tally.summary(), flush=True)
     if interrupted:
         return 130
@@ -131,6 +138,11 @@ def _send(requests: Iterator[PlannedRequest], sender: Sender, tally: Tally) -> b
         sender.cancel()
         sender.finish()
         return True
+    except OSError:
+        sender.cancel()
+        with contextlib.suppress(OSError):
+            sender.finish()
+        raise
     finally:
         ended.set()
         teller.join()

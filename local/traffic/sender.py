@@ -46,13 +46,17 @@ class Target:
 
 
 class Sender:
-    """A few threads with one connection each; `results` hears of every request exactly once, from those threads."""
+    """A few threads with one connection each; `results` hears of every request exactly once, from those threads.
+
+    When `results` itself fails, nothing more is sent, and `submit` or `finish` raises what it raised.
+    """
 
     def __init__(self, target: Target, connections: int, results: Callable[[Outcome], None]) -> None:
         self._target = target
         self._results = results
         self.problem: str | None = None
         """Why the last attempt that failed did so, for a person who waits."""
+        self._error: Exception | None = None
         self._queue: Queue[PlannedRequest | None] = Queue(maxsize=connections * 4)
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, name=f"sender-{index}") for index in range(connections)]
@@ -64,6 +68,7 @@ class Sender:
 
     def submit(self, request: PlannedRequest) -> None:
         """Hand over a request; waits while all connections are busy and the queue is full."""
+        self._raise()
         self._queue.put(request)
 
     def finish(self) -> None:
@@ -72,6 +77,7 @@ class Sender:
             self._queue.put(None)
         for thread in self._threads:
             thread.join()
+        self._raise()
 
     def cancel(self) -> None:
         """Stop soon: requests under way end with their current attempt, waiting ones are reported unsent."""
@@ -80,8 +86,16 @@ class Sender:
     def _run(self) -> None:
         client = _Client(self._target, self._stop, self._failed)
         while (request := self._queue.get()) is not None:
-            self._results(client.send(request))
+            try:
+                self._results(client.send(request))
+            except Exception as error:  # noqa: BLE001 - a thread that ended would leave its caller waiting for ever
+                self._error = error
+                self._stop.set()
         client.close()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
 
     def _failed(self, problem: str) -> None:
         self.problem = problem

@@ -139,6 +139,31 @@ def test_cancel_ends_soon_and_reports_what_was_not_sent(api: Api) -> None:
     assert (outcomes[0].attempts, api.received, tally.all_acknowledged()) == (0, [], True)
 
 
+def test_a_ledger_that_fails_ends_the_sending_and_is_raised(api: Api) -> None:
+    def full(_outcome: Outcome) -> None:
+        raise OSError("No space left on device")
+
+    sender = Sender(Target(api.url, KEYS), 2, full)
+
+    def submit_many() -> None:
+        for _ in range(1_000):
+            sender.submit(request())
+
+    sender.start()
+    with pytest.raises(OSError, match="No space left"):
+        submit_many()
+    with pytest.raises(OSError, match="No space left"):
+        sender.finish()
+    assert len(api.received) <= 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+@pytest.mark.usefixtures("_keys")
+def test_a_full_disk_under_the_ledger_is_said(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--url", api.url, "--events", "5000", "--seed", "3", "--ledger", "/dev/full"]) == 1
+    assert "the ledger cannot be written ([Errno 28]" in capsys.readouterr().out
+
+
 @pytest.fixture
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for source, key in KEYS.items():
