@@ -83,8 +83,10 @@ def _cpu_s() -> float:
 
 
 def _max_rss_mib() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 if sys.platform == "linux" else peak / 1024**2
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux, ru_maxrss begins with what the parent had when it started this process
+        return int(status.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 def main(arguments: list[str]) -> None:
