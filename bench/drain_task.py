@@ -29,7 +29,7 @@ def drain(raw: bytes, *, profiled: bool) -> Usage:
     from azure.storage.blob import BlobServiceClient  # noqa: PLC0415 - imports are part of what is measured
 
     from bench.backlog import Job  # noqa: PLC0415
-    from include import quality, staging  # noqa: PLC0415
+    from include import quality, sealing, staging  # noqa: PLC0415
     from include.contract.sources import load  # noqa: PLC0415
     from include.lake import Lake  # noqa: PLC0415
 
@@ -47,7 +47,7 @@ def drain(raw: bytes, *, profiled: bool) -> Usage:
             profile.enable()
         events = sum(staging.drain_partitions(lake, kafka, job.settings, known, **piece) for piece in work)
         profile.disable()
-        staging.seal_plans(lake, [piece["sequence"] for piece in work])
+        sealing.seal_plans(lake, [piece["sequence"] for piece in work])
         size = sum(blob.size for blob in container.list_blobs("events/") if job.settings.kafka_topic in blob.name)
     if profiled:
         pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(35)

@@ -63,10 +63,10 @@ def stage_events() -> None:
 
     @task(outlets=[LAKE_SEALED], trigger_rule="none_failed")
     def seal(planned: list[dict[str, Any]]) -> list[str]:
-        from include import staging
+        from include import sealing
 
         with lake() as opened:
-            return staging.seal_plans(opened, [work["sequence"] for work in planned])
+            return sealing.seal_plans(opened, [work["sequence"] for work in planned])
 
     planned = plan()
     drain.expand(work=planned) >> seal(planned)

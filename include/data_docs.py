@@ -19,8 +19,8 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient, ContentSettings
 
 from include import plans
+from include.distinct import Tally
 from include.lake import Lake, lake_error, result_name
-from include.quality import Tally
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult

@@ -1,10 +1,13 @@
-"""Manifests: what a sealed plan consists of; written last, read by everything behind the lake."""
+"""Parts and manifests: what a drained range and a sealed plan consist of, for everything behind the lake."""
 
 from __future__ import annotations
 
 import msgspec
 
+from include.distinct import Tally
 from include.plans import Plan
+
+NULLS_COUNTED = ("user_id", "app_version", "consent")
 
 
 class StagedFile(msgspec.Struct, frozen=True):
@@ -38,3 +41,19 @@ class Manifest(msgspec.Struct, frozen=True):
     def dates(self) -> set[str]:
         """Dates of `occurred_at` in the files, as the MERGE needs them."""
         return {date for file in self.files for date in file.occurred_on}
+
+
+class Part(msgspec.Struct):
+    """What draining one range gave; written to the lake after its files, so a rerun has nothing to do."""
+
+    partition: int
+    start: int
+    end: int
+    files: list[StagedFile] = []
+    envelopes: int = 0
+    announced: int = 0
+    rows: int = 0
+    failed: int = 0
+    duplicates: int = 0
+    nulls: dict[str, int] = {}
+    tallies: list[Tally] = []

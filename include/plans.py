@@ -80,6 +80,14 @@ def latest(store: PlanStore) -> Plan | None:
     return _last_where(store, high, lambda _: True)
 
 
+def needed(store: PlanStore, sequence: int) -> Plan:
+    """Return a plan; raises TransientError when it is not there."""
+    plan = store.read(sequence)
+    if plan is None:
+        raise TransientError(f"plan {sequence} is not in the lake: run the interval's plan task again")
+    return plan
+
+
 def plans_of(store: PlanStore, start: datetime, end: datetime) -> list[Plan]:
     """Return the plans made for intervals that begin in [start, end), oldest first."""
     newest = latest(store)

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
+from include.distinct import Answers, Distinct, Tally
 from include.errors import SetupError
 
 SUITES = Path(__file__).parent.parent / "great_expectations" / "expectations"
 GATE = "critical"
 # One line per registered method and import: noise in every task's log.
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
-EXAMPLES = 20
 REMEMBERED_VALUES = 200_000
 """Where the answers of a process are forgotten, so that memory stays bounded whatever clients send."""
 
@@ -35,25 +33,6 @@ class Reason(msgspec.Struct, frozen=True):
     expectation: str
     column: str
     value: str | None
-
-
-class Tally(msgspec.Struct):
-    """What one expectation said about a number of rows; tallies of several chunks add up."""
-
-    config: dict[str, Any]
-    rows: int = 0
-    unexpected: int = 0
-    missing: int = 0
-    examples: dict[str, int] = {}
-
-    def add(self, other: Tally) -> None:
-        """Add the rows of another chunk."""
-        self.rows += other.rows
-        self.unexpected += other.unexpected
-        self.missing += other.missing
-        for value, count in other.examples.items():
-            if value in self.examples or len(self.examples) < EXAMPLES:
-                self.examples[value] = self.examples.get(value, 0) + count
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +54,7 @@ class Suite:
 
         declared = json.loads((SUITES / f"{name}.json").read_text())
         self.configs: list[dict[str, Any]] = declared["expectations"]
-        self._answers = _Answers({})
+        self._answers = Answers({})
         # GX logs and drops an expectation whose configuration is invalid.
         taken = ExpectationSuite(name=name, expectations=self.configs).expectations
         if len(taken) != len(self.configs):
@@ -99,7 +78,7 @@ class Suite:
         rows = len(next(iter(facts.values())))
         if rows == 0:
             return Verdict(tallies=[Tally(config) for config in self.configs])
-        columns = {name: _Distinct(column) for name, column in facts.items()}
+        columns = {name: Distinct(column) for name, column in facts.items()}
         unexpected = self._judge_new_values(columns, parameters)
         verdict = Verdict()
         for config, values in zip(self.configs, unexpected, strict=True):
@@ -112,10 +91,10 @@ class Suite:
                     verdict.failed.setdefault(row, []).append(reason)
         return verdict
 
-    def _judge_new_values(self, columns: Mapping[str, _Distinct], parameters: Mapping[str, Any]) -> list[Set[Any]]:
+    def _judge_new_values(self, columns: Mapping[str, Distinct], parameters: Mapping[str, Any]) -> list[Set[Any]]:
         """Let GX judge what it was not asked yet; returns the unexpected values of each expectation of the suite."""
         if self._answers.parameters != parameters or self._answers.count > REMEMBERED_VALUES:
-            self._answers = _Answers(parameters)
+            self._answers = Answers(parameters)
         new = self._answers.not_judged(columns)
         asked = [number for number, config in enumerate(self.configs) if config["kwargs"]["column"] in new]
         if asked:
@@ -144,83 +123,16 @@ class Suite:
             yield [values[index] for index in _indexes(by_config[_identity(_resolved(config, parameters))], config)]
 
 
-class _Answers:
-    """What GX said of each value so far: the values it judged by column, the unexpected ones by expectation."""
-
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self.parameters = dict(parameters)
-        self.unexpected: dict[int, set[Any]] = defaultdict(set)
-        self._judged: dict[str, set[Any]] = defaultdict(set)
-
-    @property
-    def count(self) -> int:
-        return sum(map(len, self._judged.values()))
-
-    def not_judged(self, columns: Mapping[str, _Distinct]) -> dict[str, list[Any]]:
-        new = {name: [v for v in column.values if v not in self._judged[name]] for name, column in columns.items()}
-        return {name: values for name, values in new.items() if values}
-
-    def learn(self, new: Mapping[str, list[Any]], unexpected: Mapping[int, list[Any]]) -> None:
-        for number, values in unexpected.items():
-            self.unexpected[number].update(values)
-        for name, values in new.items():
-            self._judged[name].update(values)
-
-
-class _Distinct:
-    """The distinct values of a column, and which of them each row has."""
-
-    def __init__(self, column: pa.DictionaryArray) -> None:
-        encoded = column.dictionary_decode().dictionary_encode(null_encoding="encode")
-        self.values: list[Any] = encoded.dictionary.to_pylist()
-        self.codes = encoded.indices.to_numpy(zero_copy_only=False)
-
-    def codes_of(self, values: Set[Any]) -> list[int]:
-        return [code for code, value in enumerate(self.values) if value in values] if values else []
-
-    def tally(self, config: dict[str, Any], found: Sequence[int]) -> Tally:
-        counts = np.bincount(self.codes, minlength=len(self.values))
-        unexpected = {code: int(counts[code]) for code in found}
-        return Tally(
-            config=config,
-            rows=len(self.codes),
-            unexpected=sum(unexpected.values()),
-            missing=int(counts[self.values.index(None)]) if None in self.values else 0,
-            examples={
-                "null" if (shown := _shown(self.values[code])) is None else shown: count
-                for code, count in [*unexpected.items()][:EXAMPLES]
-            },
-        )
-
-    def rows_of(self, found: Sequence[int]) -> Iterator[tuple[int, str | None]]:
-        for code in found:
-            for row in np.flatnonzero(self.codes == code).tolist():
-                yield row, _shown(self.values[code])
-
-
 @lru_cache(maxsize=4)
 def suite(name: str) -> Suite:
     """Return this process's suite of that name."""
     return Suite(name)
 
 
-def merge(into: list[Tally], more: Sequence[Tally]) -> list[Tally]:
-    """Add the tallies of another chunk, expectation by expectation."""
-    if not into:
-        return [msgspec.json.decode(msgspec.json.encode(tally), type=Tally) for tally in more]
-    for one, other in zip(into, more, strict=True):
-        one.add(other)
-    return into
-
-
 def judge_interval(totals: Mapping[str, float]) -> list[Tally]:
     """Judge an interval's totals by suite `interval`; its warnings are counted, they stop nothing."""
     facts = {name: pa.array([value]).dictionary_encode() for name, value in totals.items()}
     return suite("interval").judge(facts, {}).tallies
-
-
-def _shown(value: Any) -> str | None:  # noqa: ANN401 - a fact has any scalar type
-    return None if value is None else str(value)[:255]
 
 
 def _identity(config: Mapping[str, Any]) -> tuple[str, str]:

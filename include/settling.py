@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include import plans, reconcile, staging
+from include import plans, reconcile, sealing, staging
 from include.destinations import Destination
 from include.errors import TerminalError, TransientError
 from include.lake import Lake, sealed
@@ -58,7 +58,7 @@ def heal(
         staging.drain_partitions(
             lake, kafka, settings, known_sources, sequence=work["sequence"], partitions=work["partitions"]
         )
-    staging.seal_plans(lake, unsealed)
+    sealing.seal_plans(lake, unsealed)
     last = max(sequences, default=0)
     unloaded = set(missing_sequences(warehouse, settings.kafka_topic, last)) & set(sequences)
     if unloaded:

@@ -1,11 +1,11 @@
-"""What stage_events does: plan, drain + validate + stage, seal; each step may be killed and run again."""
+"""What stage_events does before sealing: plan, then drain + validate + stage; may be killed and run again anywhere."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,10 +18,10 @@ from include import plans, quality, topic
 from include.contract.compression import GZIP_MAGIC, inflate
 from include.contract.envelope import Envelope
 from include.contract.event import parse
-from include.errors import TransientError
+from include.distinct import merge
 from include.failures import FAILED_SCHEMA, failed_rows, undecodable
-from include.lake import Lake, file_name, manifest_name, part_name, result_name
-from include.manifest import Manifest, StagedFile
+from include.lake import Lake, file_name, part_name
+from include.manifest import NULLS_COUNTED, Part
 from include.plans import PartitionRange, Plan
 from include.rows import Chunk, Decoded
 from include.settings import PipelineSettings
@@ -30,23 +30,6 @@ from include.topic import Record
 log = logging.getLogger(__name__)
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """Above any limit the edge may be set to; a bomb that came another way stops here."""
-NULLS_COUNTED = ("user_id", "app_version", "consent")
-
-
-class Part(msgspec.Struct):
-    """What draining one range gave; written to the lake after its files, so a rerun has nothing to do."""
-
-    partition: int
-    start: int
-    end: int
-    files: list[StagedFile] = []
-    envelopes: int = 0
-    announced: int = 0
-    rows: int = 0
-    failed: int = 0
-    duplicates: int = 0
-    nulls: dict[str, int] = {}
-    tallies: list[quality.Tally] = []
 
 
 def plan_events(
@@ -79,7 +62,9 @@ def drain_work(lake: Lake, settings: PipelineSettings, sequences: Sequence[int])
     return [
         {"sequence": sequence, "partitions": group}
         for sequence in sequences
-        for group in plans.drain_groups(_plan(lake, sequence), settings.drain_max_tasks, settings.drain_task_envelopes)
+        for group in plans.drain_groups(
+            plans.needed(lake, sequence), settings.drain_max_tasks, settings.drain_task_envelopes
+        )
     ]
 
 
@@ -95,7 +80,7 @@ def drain_partitions(
 
     A range that is staged already is left alone: nothing is read, no file changes.
     """
-    plan = _plan(lake, sequence)
+    plan = plans.needed(lake, sequence)
     events = 0
     for part_range in (part for part in plan.ranges if part.partition in partitions and part.size):
         name = part_name(plan, part_range)
@@ -105,27 +90,6 @@ def drain_partitions(
             lake.put_once(name, part)
         events += part.rows + part.failed
     return events
-
-
-def seal_plans(lake: Lake, sequences: Sequence[int]) -> list[str]:
-    """Write the manifests of drained plans and return the plan ids; a sealed plan is left alone.
-
-    Raises:
-        TransientError: a range of a plan is not staged yet.
-
-    """
-    found = [_plan(lake, sequence) for sequence in sorted(set(sequences))]
-    for plan in found:
-        if lake.get(manifest_name(plan), Manifest) is None:
-            _seal(lake, plan, list(_parts(lake, plan)))
-    return [plan.plan_id for plan in found]
-
-
-def _plan(lake: Lake, sequence: int) -> Plan:
-    plan = lake.read(sequence)
-    if plan is None:
-        raise TransientError(f"plan {sequence} is not in the lake: run the interval's plan task again")
-    return plan
 
 
 def _drain(
@@ -169,7 +133,7 @@ class _Stage:
         self.part.announced += sum(record.announced for record in records)
         table = chunk.table()
         verdict = quality.suite("events").judge(chunk.facts(table), {"known_sources": list(self.known_sources)})
-        self.part.tallies = quality.merge(self.part.tallies, verdict.tallies)
+        self.part.tallies = merge(self.part.tallies, verdict.tallies)
         bad = [*failed_rows(chunk, table, verdict.failed), *poison]
         if bad:
             self.failed.write(pa.Table.from_pylist(bad, schema=FAILED_SCHEMA))
@@ -239,57 +203,3 @@ def _mask(rows: int, failed: Mapping[int, object]) -> pa.Array:
     keep = np.ones(rows, dtype=bool)
     keep[list(failed)] = False
     return pa.array(keep)
-
-
-def _parts(lake: Lake, plan: Plan) -> Iterator[Part]:
-    for part_range in plan.ranges:
-        if part_range.size:
-            part = lake.get(part_name(plan, part_range), Part)
-            if part is None:
-                raise TransientError(
-                    f"{part_name(plan, part_range)} is not staged yet: run the plan's drain tasks again"
-                )
-            yield part
-
-
-def _seal(lake: Lake, plan: Plan, parts: list[Part]) -> None:
-    def total(of: Callable[[Part], int]) -> int:
-        return sum(map(of, parts))
-
-    manifest = Manifest(
-        plan=plan,
-        files=tuple(file for part in parts for file in part.files),
-        envelopes=total(lambda part: part.envelopes),
-        announced=total(lambda part: part.announced),
-        rows=total(lambda part: part.rows),
-        failed=total(lambda part: part.failed),
-        duplicates=total(lambda part: part.duplicates),
-    )
-    lake.put_once(result_name(plan), quality_result(plan, manifest, parts))
-    if not lake.put_once(manifest_name(plan), manifest):
-        log.info("plan %s was sealed by another run at the same moment", plan.plan_id)
-
-
-def quality_result(plan: Plan, manifest: Manifest, parts: Sequence[Part]) -> dict[str, Any]:
-    """Return the validation document of a plan: suite `events` over its rows, suite `interval` over its totals."""
-    tallies: list[quality.Tally] = []
-    for part in parts:
-        tallies = quality.merge(tallies, part.tallies)
-    events = manifest.rows + manifest.failed
-    totals = {
-        "rows": float(events),
-        "failed_percent": 100 * manifest.failed / max(1, events),
-        "duplicate_percent": 100 * manifest.duplicates / max(1, manifest.rows),
-        **{
-            f"{name}_null_percent": 100 * sum(part.nulls.get(name, 0) for part in parts) / max(1, manifest.rows)
-            for name in NULLS_COUNTED
-        },
-    }
-    return {
-        "plan_id": plan.plan_id,
-        "interval_start": plan.interval_start,
-        "interval_end": plan.interval_end,
-        "totals": totals,
-        "events": tallies,
-        "interval": quality.judge_interval(totals),
-    }

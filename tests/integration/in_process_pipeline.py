@@ -11,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from include import loading, publishing, staging
+from include import loading, publishing, sealing, staging
 from include.contract import sources
 from include.destinations.amplitude import Amplitude
 from include.lake import Lake
@@ -40,7 +40,7 @@ class Pipeline:
         for piece in work:
             staging.drain_partitions(self.lake, kafka, self.settings, known, **piece)
         sequences = [piece["sequence"] for piece in work]
-        staging.seal_plans(self.lake, sequences)
+        sealing.seal_plans(self.lake, sequences)
         return sequences
 
     def load(self) -> None:

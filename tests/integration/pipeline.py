@@ -18,7 +18,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from include import loading, staging
+from include import loading, sealing, staging
 from include.contract import edge
 from include.contract.envelope import Envelope
 from include.lake import Lake
@@ -84,7 +84,7 @@ class Pipeline:
         )
 
     def seal(self, work: Sequence[Mapping[str, Any]]) -> list[str]:
-        return staging.seal_plans(self.lake, [piece["sequence"] for piece in work])
+        return sealing.seal_plans(self.lake, [piece["sequence"] for piece in work])
 
     def stage(self, interval: Interval | None = None) -> list[dict[str, Any]]:
         """Plan, drain and seal; returns the drained work."""

@@ -15,7 +15,7 @@ import pytest
 from azure.storage.blob import BlobClient, ContainerClient
 
 from include import lake as lake_module
-from include import publishing, staging, topic, warehouse
+from include import publishing, sealing, staging, topic, warehouse
 from include.destinations.amplitude import Amplitude
 from include.errors import TransientError
 from include.lake import Lake
@@ -53,7 +53,7 @@ STAGING: dict[str, tuple[Any, str, int]] = {
     "between the events and the failed events": (BlobClient, "commit_block_list", 1),
     "between the files and what describes them": (Lake, "put_once", 0),
     "between two partitions": (staging, "_drain", 1),
-    "between the last range and the seal": (staging, "_seal", 0),
+    "between the last range and the seal": (sealing, "_seal", 0),
     "between the quality document and the manifest": (Lake, "put_once", 3),
 }
 
@@ -81,7 +81,7 @@ def test_staging_killed_and_run_again_leaves_the_same_files(
     assert calm.create(plan)
     for piece in work:
         staging.drain_partitions(calm, pipe.kafka, pipe.settings, pipe.known, **piece)
-    staging.seal_plans(calm, [1])
+    sealing.seal_plans(calm, [1])
     assert manifest_of(pipe.lake) == manifest_of(calm), "names, rows, sizes and checksums"
     assert set(after_all) == {blob.name for blob in container.list_blobs()}
 

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
-from include import settling, staging, topic
+from include import sealing, settling, topic
 from include.errors import DataGapError, SetupError
 from tests.integration.pipeline import Pipeline, event, request
 
@@ -172,4 +172,4 @@ def test_healing_does_what_an_hours_runs_left_undone(pipe: Pipeline) -> None:
     assert before == {}
     assert work["sequence"] == 1
     assert pipe.event_ids() == ids
-    assert staging.seal_plans(pipe.lake, [1]) == [plan.plan_id]
+    assert sealing.seal_plans(pipe.lake, [1]) == [plan.plan_id]

@@ -10,9 +10,10 @@ import msgspec
 import pyarrow as pa
 import pytest
 
-from include import quality
+from include import distinct, quality
+from include.distinct import Tally, merge
 from include.errors import SetupError
-from include.quality import SUITES, Suite, Tally, judge_interval, merge, suite
+from include.quality import SUITES, Suite, judge_interval, suite
 from tests.unit.include.fakes import body_of, chunk_of, good_event
 
 pytestmark = pytest.mark.usefixtures("gx")
@@ -167,7 +168,7 @@ def test_tallies_of_chunks_add_up_and_keep_few_examples() -> None:
     other = [Tally(config, rows=3, unexpected=3, examples={"a": 1, **{str(number): 1 for number in range(50)}})]
     total = merge(merge([], one), other)[0]
     assert (total.rows, total.unexpected, total.missing, total.examples["a"]) == (5, 4, 1, 2)
-    assert len(total.examples) == quality.EXAMPLES
+    assert len(total.examples) == distinct.EXAMPLES
     assert one[0].rows == 2, "the chunk's own tally is left alone"
     assert msgspec.json.decode(msgspec.json.encode(total), type=Tally) == total
 
