@@ -21,7 +21,7 @@ from ingest_api.settings import PREFIX as INGEST_PREFIX
 from ingest_api.settings import Settings as IngestSettings
 from local.amplitude.settings import PREFIX as AMPLITUDE_PREFIX
 from local.amplitude.settings import AmplitudeSettings
-from local.run import RunSettings
+from local.front import RunSettings
 from local.settings import LocalSettings
 from local.snowflake.settings import AzureSettings, SnowflakeSettings
 

@@ -35,10 +35,13 @@ _LOGO = re.compile(r"<img[^>]*great-expectations-web-assets[^>]*>")
 """GX's pages fetch their logo from GX's servers with a time stamp, at every look."""
 _INDEX = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Data Docs</title>
 <style>body{{font:15px system-ui,sans-serif;margin:2rem;max-width:60rem}}td,th{{padding:.35rem .9rem;text-align:left;
-border-bottom:1px solid #ddd}}td.n{{text-align:right}}.bad{{color:#b00020}}.ok{{color:#1b7a2f}}</style>
+border-bottom:1px solid #ddd}}td.n{{text-align:right}}td+td{{
+white-space:nowrap}}.bad{{color:#b00020}}.ok{{color:#1b7a2f}}</style>
 <h1>Validation of the newest intervals</h1><table><tr><th>Interval (UTC)<th>Events<th>Failed<th>Duplicates
 <th>Expectations met, row by row<th>Interval warnings</tr>{rows}</table>
-<p>Times are of arrival. Failed events are in <code>CORE.FAILED_EVENTS</code>, with reason and raw bytes.</p></html>
+<p>Times are of arrival. An expectation is met when no event of the interval failed it, so a single bad event
+turns one red; how many events failed is in the third column. Failed events are in
+<code>CORE.FAILED_EVENTS</code>, with reason and raw bytes.</p></html>
 """
 
 

@@ -50,7 +50,11 @@ class Suite:
         """Load `great_expectations/expectations/<name>.json`; raises SetupError when GX drops a part of it."""
         import great_expectations as gx  # noqa: PLC0415 - seconds of import that only validation should pay
         from great_expectations.core import ExpectationSuite  # noqa: PLC0415
-        from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: PLC0415
+        from great_expectations.data_context.types.base import (  # noqa: PLC0415
+            DataContextConfig,
+            InMemoryStoreBackendDefaults,
+            ProgressBarsConfig,
+        )
 
         declared = json.loads((SUITES / f"{name}.json").read_text())
         self.configs: list[dict[str, Any]] = declared["expectations"]
@@ -59,7 +63,9 @@ class Suite:
         taken = ExpectationSuite(name=name, expectations=self.configs).expectations
         if len(taken) != len(self.configs):
             raise SetupError(f"suite {name}: GX took {len(taken)} of {len(self.configs)} expectations")
-        context = gx.get_context(mode="ephemeral")
+        # By default, every context leaves a folder for a documentation site of its own behind.
+        stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
+        context = gx.get_context(mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=stores))
         context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
         asset = context.data_sources.add_pandas("facts").add_dataframe_asset(name)
         self._batches = asset.add_batch_definition_whole_dataframe("chunk")

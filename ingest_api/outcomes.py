@@ -22,7 +22,7 @@ class Outcome(Enum):
     MISSING_KEY = _Row(401, "missing_key", "No write key came; send Authorization: Bearer <write key>, or Basic")
     UNKNOWN_KEY = _Row(401, "unknown_key", "No source has this write key; correct it, keep the events")
     SOURCE_DISABLED = _Row(403, "source_disabled", "The source is switched off; ask its owner")
-    NOT_FOUND = _Row(404, "not_found", "There is no such route")
+    NOT_FOUND = _Row(404, "not_found", "There is no such route; /docs shows them all")
     METHOD_NOT_ALLOWED = _Row(405, "method_not_allowed", "The route exists for other methods; see the Allow header")
     INCOMPLETE_BODY = _Row(
         408, "incomplete_body", "The connection ended before the body did; send the same bytes again"

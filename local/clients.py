@@ -14,7 +14,9 @@ def warehouse(endpoints: Mapping[str, str], patience_seconds: int = 60) -> Any: 
     """Connect to the warehouse of connection `warehouse`; gives up after `patience_seconds`."""
     spec = json.loads(endpoints["AIRFLOW_CONN_WAREHOUSE"])
     timeouts = {"login_timeout": min(patience_seconds, 15), "network_timeout": patience_seconds}
-    return snowflake.connector.connect(user=spec["login"], password=spec["password"], **{**spec["extra"], **timeouts})
+    return snowflake.connector.connect(
+        user=spec["login"], password=spec["password"], schema=spec["schema"], **{**spec["extra"], **timeouts}
+    )
 
 
 def storage(endpoints: Mapping[str, str]) -> BlobServiceClient:

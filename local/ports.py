@@ -28,6 +28,16 @@ def free_ports(names: Iterable[str]) -> dict[str, int]:
 
 def require_free(ports: Mapping[str, int]) -> None:
     """Raise SetupError naming, for each taken port, its owner and the variable that chooses another."""
+    users: dict[int, list[str]] = {}
+    for variable, port in ports.items():
+        users.setdefault(port, []).append(variable)
+    shared = [
+        f"Port {port} is wanted by {' and '.join(variables)}; give each its own."
+        for port, variables in users.items()
+        if len(variables) > 1
+    ]
+    if shared:
+        raise SetupError("\n".join(shared))
     taken = [_complaint(variable, port) for variable, port in ports.items() if not _is_free(port)]
     if taken:
         raise SetupError("\n".join(taken))

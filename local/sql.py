@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import io
 import readline
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from snowflake.connector.errors import Error
+from snowflake.connector.util_text import split_statements
 
 from include.errors import SetupError
 from local import clients
@@ -27,7 +29,7 @@ _LONG_VALUE = 40
 _BORDER = 3
 _WELCOME = (
     "Database ANALYTICS; tables CORE.EVENTS, CORE.FAILED_EVENTS, CONTROL.LOADS, PUBLISH.PUBLICATIONS …\n"
-    "End a statement with ; and the prompt with Ctrl-D."
+    "End a statement with ; and the prompt with quit or Ctrl-D."
 )
 
 
@@ -38,10 +40,9 @@ def main(arguments: list[str]) -> int:
         endpoints = running_endpoints()
         with closing(clients.warehouse(endpoints)) as connection:
             prompt = Prompt(connection, options.limit, as_csv=options.csv)
-            if options.query:
-                return 0 if prompt.run(options.query) else 1
-            if not sys.stdin.isatty():
-                return 0 if all(prompt.run(text) for text in statements(sys.stdin)) else 1
+            if options.query or not sys.stdin.isatty():
+                texts = statements(options.query or sys.stdin.read())
+                return 0 if all(prompt.run(text) for text in texts) else 1
             prompt.talk(Path(endpoints["LOCAL_STATE_DIR"]) / "sql_history")
     except SetupError as error:
         print(error, file=sys.stderr)
@@ -68,8 +69,9 @@ class Prompt:
         try:
             while True:
                 with contextlib.suppress(KeyboardInterrupt):
-                    for text in statements(_typed()):
-                        self.run(text)
+                    for typed in _typed():
+                        for text in statements(typed):
+                            self.run(text)
                     return
                 print()
         finally:
@@ -99,38 +101,40 @@ class Prompt:
         return True
 
 
-def statements(lines: Iterable[str]) -> Iterator[str]:
-    """Yield each statement that a line ends with a semicolon, and what is left at the end."""
-    pending: list[str] = []
-    for line in lines:
-        pending.append(line.rstrip("\n"))
-        if line.rstrip().endswith(";"):
-            text = "\n".join(pending).strip().rstrip(";").strip()
-            pending.clear()
-            if text:
-                yield text
-    if text := "\n".join(pending).strip():
-        yield text
+def statements(text: str) -> Iterator[str]:
+    """Yield each statement of a text, cut as Snowflake's own connector cuts scripts."""
+    for one, _ in split_statements(io.StringIO(text)):
+        if statement := (one or "").strip().rstrip(";").strip():
+            yield statement
 
 
 def _typed() -> Iterator[str]:
-    """Yield lines from the terminal; the prompt shows whether a statement goes on."""
-    prompt = _PROMPT
+    """Yield what was typed up to a line that ends with a semicolon; the prompt shows whether a statement goes on."""
+    pending: list[str] = []
     while True:
         try:
-            line = input(prompt)
+            line = input(_MORE if pending else _PROMPT)
         except EOFError:
             print()
             return
-        if line.strip() or prompt == _MORE:
-            prompt = _PROMPT if line.rstrip().endswith(";") else _MORE
-            yield line
+        word = line.strip().rstrip(";").lower()
+        if not pending and word in {"quit", "exit"}:
+            return
+        if not pending and word == "help":
+            print(_WELCOME)
+        elif line.strip() or pending:
+            pending.append(line)
+        if line.rstrip().endswith(";"):
+            yield "\n".join(pending)
+            pending.clear()
 
 
-def _tables(names: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[Table]:
+def _tables(names: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> Sequence[Table | Text]:
     """Return one table, or one per row where the columns would not fit beside each other."""
+    if not rows:
+        return [Text(", ".join(names), style="bold")] if names else []
     needed = sum(_column_width(name, [row[at] for row in rows]) for at, name in enumerate(names))
-    if needed <= width or not rows:
+    if needed <= width:
         table = Table()
         for name in names:
             table.add_column(Text(name), overflow="fold")

@@ -49,6 +49,8 @@ class Stack:
         self.settings: LocalSettings = local_settings({**os.environ, **(env or {})})
         self.state_dir = (ROOT / (state_dir or self.settings.state_dir)).resolve()
         self.endpoints: dict[str, str] = {}
+        self.has_started = False
+        """Whether any part was ever started."""
         self._wanted, self._free, self._env, self._say = tuple(parts), ports == "free", dict(env or {}), say
         self._lock = StackLock(self.state_dir)
         self._control = Control(self.state_dir)
@@ -159,6 +161,7 @@ class Stack:
         require_free(used)
         write_config(self.state_dir, parts.values())
         self._supervisor = SupervisorProcess(self.state_dir, self.endpoints)
+        self.has_started = True
         self._supervisor.start()
         self._watch = Watch(self.state_dir, self._control, parts, used, self.settings.restart_limit, self._say)
 

@@ -76,7 +76,9 @@ def _convert(variable: str, text: str, kind: object, problems: list[str]) -> obj
             raw = msgspec.json.decode(text)
         return msgspec.convert(raw, kind, strict=False, dec_hook=_path)
     except msgspec.DecodeError as error:
-        problems.append(f"{variable}: {_without_value(error)}, needs {_type_name(plain)} ({_description(kind)})")
+        said = _without_value(error)
+        needed = "" if said.startswith("expected") else f", needs {_type_name(plain)}"
+        problems.append(f"{variable}: {said}{needed} ({_description(kind)})")
         return None
 
 

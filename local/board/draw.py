@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from local.board.view import View, event_rows, interval_row, latency_rows, next_interval_seconds, parts_line
+from local.board.view import View, event_rows, interval_row, latency_rows, next_interval_seconds, parts_line, restarted
 from local.watch import PartStatus
 
 _WIDE = 100
@@ -49,7 +49,7 @@ def _parts(services: list[PartStatus]) -> Table:
     for name in ("part", "health", "port"):
         table.add_column(name, no_wrap=True)
     for part in services:
-        again = f" ({part.restarts} restarts)" if part.restarts else ""
+        again = f" ({restarted(part.restarts)})" if part.restarts else ""
         state = Text(f"● {part.state}{again}", style=_COLOURS.get(part.state, "bold red"))
         table.add_row(part.name, state, str(part.port or ""))
     return table
@@ -58,7 +58,7 @@ def _parts(services: list[PartStatus]) -> Table:
 def _events(view: View) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("events", no_wrap=True)
-    table.add_column("this run", justify="right", no_wrap=True)
+    table.add_column("since start", justify="right", no_wrap=True)
     table.add_column("in all", justify="right", no_wrap=True)
     for row in event_rows(view):
         table.add_row(*row, style="red" if row[0] == "not acknowledged" else "")
@@ -85,12 +85,12 @@ def _messages(view: View, messages: Sequence[str], width: int) -> list[Text]:
 
 
 def _links(view: View, width: int) -> list[Text]:
+    rows = [_line(f"  {name:16} {where}", width, "") for name, where in view.links]
     if view.first_arrival_seconds is None:
         left = next_interval_seconds()
         waiting = f"Waiting for the first events at the vendor; this minute's are staged in {left:.0f} s."
-        return [Text(), _line(waiting, width, "dim")]
+        return [Text(), _line(waiting, width, "dim"), *rows]
     arrived = f"The first events arrived at the vendor after {view.first_arrival_seconds:.0f} s. Look around:"
-    rows = [_line(f"  {name:16} {where}", width, "") for name, where in view.links]
     return [Text(), _line(arrived, width, "bold green"), *rows]
 
 

@@ -45,9 +45,9 @@ def event_rows(view: View) -> list[tuple[str, str, str]]:
         ("at the vendor", new.vendor, counts.vendor),
     ]
     client = [
-        ("posted", number(view.sent.posted), ""),
+        ("posted here", number(view.sent.posted), ""),
         # The API counts since its start, other clients' events included.
-        ("acknowledged", number(counts.acknowledged), ""),
+        ("acknowledged (all)", number(counts.acknowledged), ""),
     ]
     if view.sent.unanswered:
         client.append(("not acknowledged", number(view.sent.unanswered), ""))
@@ -79,11 +79,16 @@ def interval_row(state: IntervalState) -> tuple[str, str, str, str, str]:
     )  # fmt: skip
 
 
+def restarted(times: int) -> str:
+    """Return how often in words."""
+    return f"{times} restart{'' if times == 1 else 's'}"
+
+
 def parts_line(parts: tuple[PartStatus, ...]) -> str:
     """Return the health of all parts in one line."""
     ill = [f"{part.name} {part.state}" for part in parts if part.state not in STEPS]
     restarts = sum(part.restarts for part in parts)
-    again = f", {restarts} restarts" if restarts else ""
+    again = f", {restarted(restarts)}" if restarts else ""
     services = [part for part in parts if part.state != "done"]
     return f"{', '.join(ill)}{again}" if ill else f"all {len(services)} parts serve{again}"
 

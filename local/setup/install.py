@@ -29,6 +29,7 @@ def main(_arguments: Sequence[str]) -> None:
         return
     checks.require(todo)
     began = time.monotonic()
+    print(f"Setting up in {TOOLS.name}/ ({', '.join(step.name for step in todo)}): a minute or two, once.", flush=True)
     with (TOOLS / "setup.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _run([step for step in todo if not step.is_done()])

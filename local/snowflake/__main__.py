@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from fakesnow.transforms.stage import LOCAL_BUCKET_PATH
 
 from include.errors import SetupError
 from local.snowflake.account import Account
@@ -35,13 +37,17 @@ def main() -> int:
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _already_shut_down)
-    uvicorn.run(
-        create_app(account),
-        host=settings.host,
-        port=settings.port,
-        log_level="warning",
-        timeout_graceful_shutdown=5,
-    )
+    try:
+        uvicorn.run(
+            create_app(account),
+            host=settings.host,
+            port=settings.port,
+            log_level="warning",
+            timeout_graceful_shutdown=5,
+        )
+    finally:
+        # fakesnow makes a folder for stages of its own when it is imported.
+        shutil.rmtree(LOCAL_BUCKET_PATH, ignore_errors=True)
     return 0
 
 

@@ -29,6 +29,12 @@ def test_taken_port_is_reported_with_owner_and_variable() -> None:
     assert "AZURITE" not in message
 
 
+def test_port_that_two_parts_want_is_said_before_anything_starts() -> None:
+    port = free_ports(["a"])["a"]
+    with pytest.raises(SetupError, match=f"Port {port} is wanted by LOCAL_INGEST_PORT and LOCAL_AIRFLOW_PORT"):
+        require_free({"LOCAL_INGEST_PORT": port, "LOCAL_AIRFLOW_PORT": port})
+
+
 def test_port_that_was_just_given_up_counts_as_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

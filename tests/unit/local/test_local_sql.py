@@ -10,18 +10,28 @@ from local import sql
 
 
 @pytest.mark.parametrize(
-    ("lines", "found"),
+    ("text", "found"),
     [
-        (["SELECT 1;\n"], ["SELECT 1"]),
-        (["SELECT 1\n"], ["SELECT 1"]),
-        (["SELECT\n", "  1 -- one\n", ";\n", "SELECT 2;"], ["SELECT\n  1 -- one", "SELECT 2"]),
-        (["SELECT ';' AS a,\n", "2;\n"], ["SELECT ';' AS a,\n2"]),
-        ([";\n", "\n", "  ;\n"], []),
-        ([], []),
+        ("SELECT 1;\n", ["SELECT 1"]),
+        ("SELECT 1\n", ["SELECT 1"]),
+        ("SELECT\n  1 -- one\n;\nSELECT 2;", ["SELECT\n  1 -- one", "SELECT 2"]),
+        ("SELECT ';' AS a,\n2;\n", ["SELECT ';' AS a,\n2"]),
+        ("SELECT 1; SELECT 2;", ["SELECT 1", "SELECT 2"]),
+        (";\n\n  ;\n", []),
+        ("", []),
     ],
 )
-def test_statement_ends_where_a_line_ends_with_a_semicolon(lines: list[str], found: list[str]) -> None:
-    assert list(sql.statements(lines)) == found
+def test_statements_end_with_semicolons(text: str, found: list[str]) -> None:
+    assert list(sql.statements(text)) == found
+
+
+def test_prompt_knows_quit_and_help_and_takes_statements_over_several_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = iter(["help", "SELECT", "  1;", "", "SELECT 2;", "quit"])
+    monkeypatch.setattr("builtins.input", lambda _prompt: next(lines))
+    assert list(sql._typed()) == ["SELECT\n  1;", "SELECT 2;"]
+    assert "Database ANALYTICS" in capsys.readouterr().out
 
 
 def test_stack_that_does_not_run_is_said_in_one_sentence(

@@ -79,7 +79,7 @@ def test_every_problem_is_named_at_once_without_its_value() -> None:
     assert "P_KEY is not set (The key)" in text
     for variable in ("P_PORT", "P_MODE", "P_KAFKA_PROPERTIES", "P_WANTED"):
         assert f"{variable}: " in text
-    assert "needs int (The port)" in text
+    assert "P_PORT: expected int, got str (The port)" in text
     assert "hunter2" not in text
 
 

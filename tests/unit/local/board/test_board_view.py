@@ -53,8 +53,8 @@ def _drawn(view: View, width: int, height: int, messages: tuple[str, ...] = ()) 
 
 def test_counts_of_this_run_are_what_came_on_top() -> None:
     rows = {name: (now, total) for name, now, total in event_rows(VIEW)}
-    assert rows["posted"] == ("12,050", "")
-    assert rows["acknowledged"] == ("12,000", "")
+    assert rows["posted here"] == ("12,050", "")
+    assert rows["acknowledged (all)"] == ("12,000", "")
     assert rows["loaded"] == ("9,600", "10,500")
     assert rows["at the vendor"] == ("0", "8,000")
     assert "not acknowledged" not in rows
@@ -98,7 +98,7 @@ def test_board_fits_the_terminal_and_keeps_what_matters(width: int, height: int)
         if height >= 24:
             assert len(lines) <= height
             assert "published +13 s" in text
-            assert ("127.0.0.1:8080" in text) is (arrived is not None)
+            assert "127.0.0.1:8080" in text
 
 
 def test_messages_of_the_stack_are_on_the_board() -> None:
@@ -108,7 +108,7 @@ def test_messages_of_the_stack_are_on_the_board() -> None:
 
 def test_plain_line_has_every_hop() -> None:
     line = plain_line(VIEW)
-    for part in ("posted 12,050", "loaded 9,600", "at the vendor 0", "freshness 31 s", "all 3 parts serve"):
+    for part in ("posted here 12,050", "loaded 9,600", "at the vendor 0", "freshness 31 s", "all 3 parts serve"):
         assert part in line
     assert "last interval 09:05-09:06 sealed" in line
 
