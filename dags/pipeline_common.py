@@ -49,7 +49,13 @@ DEFAULT_ARGS: dict[str, Any] = {
 def interval() -> tuple[datetime, datetime]:
     """Return the data interval [t0, t1) of the running task, as plain datetimes."""
     context = get_current_context()
-    bounds = (context["data_interval_start"], context["data_interval_end"])
+    bounds = (context.get("data_interval_start"), context.get("data_interval_end"))
+    if None in bounds:
+        from include.errors import SetupError
+
+        raise SetupError(
+            "this run has no data interval: give it one with `airflow dags trigger --logical-date …`, or run a backfill"
+        )
     start, end = (datetime.fromtimestamp(cast("datetime", moment).timestamp(), UTC) for moment in bounds)
     return start, end
 

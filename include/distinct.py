@@ -33,7 +33,9 @@ class Tally(msgspec.Struct):
 
 
 def merge(into: list[Tally], more: Sequence[Tally]) -> list[Tally]:
-    """Add the tallies of another chunk, expectation by expectation."""
+    """Add the tallies of another chunk, expectation by expectation; a chunk that nothing could be read of has none."""
+    if not more:
+        return into
     if not into:
         return [msgspec.json.decode(msgspec.json.encode(tally), type=Tally) for tally in more]
     for one, other in zip(into, more, strict=True):

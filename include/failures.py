@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -25,8 +26,13 @@ FAILED_SCHEMA = pa.schema(
 )  # fmt: skip
 WHOLE_ENVELOPE = -1
 """`envelope_index` of a record that could not be opened at all."""
+PLAIN_RAW_BYTES = 8_000_000
+"""Longer raw bytes are kept gzip-compressed: 8 MiB is the most that a BINARY column of every account takes."""
 _FROM_ROW = ("event_id", "event_name", "source_id", "platform", "app_version", "received_at", "kafka_partition",
              "kafka_offset", "envelope_index", "batch_id")  # fmt: skip
+
+_CLIPPED = {"event_id": 4096, "event_name": 255, "platform": 255, "app_version": 255}
+"""Characters shown of what may be of any length in a failed event; the raw bytes have all of it."""
 
 
 def failed_rows(chunk: Chunk, table: pa.Table, failed: Mapping[int, Sequence[Reason]]) -> list[dict[str, Any]]:
@@ -35,7 +41,7 @@ def failed_rows(chunk: Chunk, table: pa.Table, failed: Mapping[int, Sequence[Rea
     described = table.select(_FROM_ROW).take(pa.array(order, pa.int64())).to_pylist()
     raws = chunk.raw_events(order)
     return [
-        _row(row | {"event_name": _clipped(row["event_name"])}, failed[index], raws[index])
+        _row(row | {name: _clipped(row[name], most) for name, most in _CLIPPED.items()}, failed[index], raws[index])
         for index, row in zip(order, described, strict=True)
     ]
 
@@ -65,10 +71,10 @@ def _row(row: Mapping[str, Any], reasons: Sequence[Reason], raw: bytes) -> dict[
         "column_name": reasons[0].column,
         "value": reasons[0].value,
         "reasons": msgspec.json.encode(reasons).decode(),
-        "raw": raw,
+        "raw": raw if len(raw) <= PLAIN_RAW_BYTES else gzip.compress(raw, mtime=0),
         "raw_sha256": sha256(raw).hexdigest(),
     }
 
 
-def _clipped(name: str | None) -> str | None:
-    return None if name is None else name[:255]
+def _clipped(text: str | None, most: int) -> str | None:
+    return None if text is None else text[:most]

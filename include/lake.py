@@ -76,6 +76,15 @@ class Lake:
         """Return a writer whose file becomes visible, whole, only when it is closed."""
         return ParquetFile(self.container.get_blob_client(name))
 
+    def has(self, file: StagedFile) -> bool:
+        """Tell whether a staged file is there in its size."""
+        try:
+            return bool(self.container.get_blob_client(file.name).get_blob_properties().size == file.bytes)
+        except ResourceNotFoundError:
+            return False
+        except AzureError as error:
+            raise lake_error(error, f"looking for {file.name}") from error
+
     def read_table(self, name: str, columns: list[str]) -> pa.Table:
         """Return some columns of a staged file."""
         try:

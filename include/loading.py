@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from include import plans, topic
+from include.errors import TerminalError
 from include.lake import Lake, sealed
 from include.manifest import Manifest
 from include.settings import PipelineSettings
@@ -16,18 +17,42 @@ log = logging.getLogger(__name__)
 
 
 def load_sealed(lake: Lake, warehouse: Warehouse, settings: PipelineSettings) -> dict[str, int]:
-    """Load until nothing sealed is missing in the ledger; returns totals over all loads made."""
+    """Load until nothing sealed is missing in the ledger; returns totals over all loads made.
+
+    Raises:
+        TerminalError: some batches cannot be loaded; everything else was loaded before it is raised.
+
+    """
     totals: dict[str, int] = {"batches": 0}
     newest = plans.latest(lake)
     missing = missing_sequences(warehouse, settings.kafka_topic, newest.sequence) if newest else []
+    problems: list[TerminalError] = []
     for manifests in bounded(sealed(lake, missing), settings.load_max_files):
-        counts = load(warehouse, manifests)
-        log.info("loaded %s .. %s: %s", manifests[0].plan.plan_id, manifests[-1].plan.plan_id, counts)
-        totals["batches"] += len(manifests)
-        for name, count in counts.items():
-            totals[name] = totals.get(name, 0) + count
+        for loaded, counts in _load(warehouse, manifests, problems):
+            log.info("loaded %s .. %s: %s", loaded[0].plan.plan_id, loaded[-1].plan.plan_id, counts)
+            totals["batches"] += len(loaded)
+            for name, count in counts.items():
+                totals[name] = totals.get(name, 0) + count
     sweep_landing(warehouse)
+    if problems:
+        raise TerminalError(
+            f"{len(problems)} batches cannot be loaded, all others are: " + "; ".join(map(str, problems))
+        )
     return totals
+
+
+def _load(
+    warehouse: Warehouse, manifests: list[Manifest], problems: list[TerminalError]
+) -> Iterator[tuple[list[Manifest], dict[str, int]]]:
+    """Load a group, one by one where it cannot be loaded as a whole, so that one bad batch holds up no other."""
+    try:
+        yield manifests, load(warehouse, manifests)
+    except TerminalError as error:
+        if len(manifests) == 1:
+            problems.append(error)
+            return
+        for one in manifests:
+            yield from _load(warehouse, [one], problems)
 
 
 def commit_loaded(

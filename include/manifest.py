@@ -32,6 +32,7 @@ class Manifest(msgspec.Struct, frozen=True):
     rows: int
     failed: int
     duplicates: int
+    unopened: int = 0
 
     def names(self, kind: str) -> list[str]:
         """Return the names of the files of one kind."""
@@ -55,5 +56,7 @@ class Part(msgspec.Struct):
     rows: int = 0
     failed: int = 0
     duplicates: int = 0
+    unopened: int = 0
+    """Events announced by envelopes that could not be opened, but for the one failed row that each has."""
     nulls: dict[str, int] = {}
     tallies: list[Tally] = []

@@ -34,9 +34,11 @@ def lake_hops(manifests: Sequence[Manifest]) -> list[Hop]:
     offsets = sum(manifest.plan.envelopes for manifest in manifests)
     announced = sum(manifest.announced for manifest in manifests)
     rows, failed = (sum(getattr(manifest, name) for manifest in manifests) for name in ("rows", "failed"))
+    unopened = sum(manifest.unopened for manifest in manifests)
+    detail: dict[str, int | str | None] = {"valid": rows, "failed": failed, "unopened": unopened}
     return [
         Hop("kafka_to_lake", offsets, sum(manifest.envelopes for manifest in manifests)),
-        Hop("client_to_lake", announced, rows + failed, 0, {"valid": rows, "failed": failed}),
+        Hop("client_to_lake", announced, rows + failed, unopened, detail),
     ]
 
 

@@ -20,6 +20,9 @@ MICROSECONDS = pa.timestamp("us")
 ABSURD_SKEW_S = 366 * 86_400
 """A device clock that is further off than this is not corrected: `sent_at` is as wrong as anything."""
 
+_FIRST_US = -62_135_596_800_000_000
+_AFTER_LAST_US = 253_402_300_800_000_000
+
 _REPEATED = ("event_name", "platform", "app_version", "os_name", "os_version", "device_model", "locale", "country",
              "library_name", "library_version")  # fmt: skip
 _SINGLE = ("event_id", "user_id", "device_id", "session_id")
@@ -97,6 +100,7 @@ class Chunk:
             "occurred_ahead_minutes": pc.cast(pc.floor(pc.divide(pc.cast(ahead, pa.float64()), 60.0)), pa.int64()),
             "json_kibibytes": pc.cast(pc.divide(_json_bytes(table), 1024), pa.int32()),
         }
+        facts["text_length"] = _longest([table[name] for name in _REPEATED[1:]])
         for name in ("event_id", "user_id", "device_id", "session_id"):
             facts[f"{name}_length"] = pc.fill_null(pc.utf8_length(table[name]), 0)
         for name in _JSON:
@@ -171,12 +175,15 @@ class Chunk:
 def corrected(occurred: pa.Array, sent: pa.Array, received: pa.Array) -> pa.Array:
     """Return occurred_at + (received_at - sent_at), the only place where a device clock is corrected.
 
-    Where `sent_at` is missing or the skew is absurd, the raw time stands.
+    Where `sent_at` is missing, the skew is absurd, or the years 1 to 9999 would be left, the raw time stands.
     """
     skew = pc.subtract(received, sent)
     usable = pc.less(pc.abs(pc.cast(skew, pa.int64())), ABSURD_SKEW_S * 1_000_000)
     zero = pa.scalar(0, pa.duration("us"))
-    return pc.add(occurred, pc.if_else(pc.fill_null(usable, False), pc.fill_null(skew, zero), zero))  # noqa: FBT003 - Arrow's own argument
+    moved = pc.add(occurred, pc.if_else(pc.fill_null(usable, False), pc.fill_null(skew, zero), zero))  # noqa: FBT003 - Arrow's own argument
+    micros = pc.cast(moved, pa.int64())
+    in_calendar = pc.and_(pc.greater_equal(micros, _FIRST_US), pc.less(micros, _AFTER_LAST_US))
+    return pc.if_else(pc.fill_null(in_calendar, False), moved, occurred)  # noqa: FBT003 - Arrow's own argument
 
 
 def _together(names: Sequence[str], events: list[Event]) -> dict[str, pa.Array]:
@@ -230,6 +237,14 @@ def _epoch_s(column: pa.Array) -> pa.Array:
 def _json_bytes(table: pa.Table) -> pa.Array:
     sizes = [pc.fill_null(pc.binary_length(table[name]), 0) for name in (*_JSON, "extra")]
     return pc.add(pc.add(sizes[0], sizes[1]), pc.add(sizes[2], sizes[3]))
+
+
+def _longest(columns: Sequence[pa.ChunkedArray]) -> pa.Array:
+    """Return, per row, the length of the longest text among dictionary-encoded columns."""
+    flat = [_flat(column) for column in columns]
+    return pc.max_element_wise(
+        *(pc.fill_null(pc.utf8_length(column.dictionary).take(column.indices), 0) for column in flat)
+    )
 
 
 def _flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:

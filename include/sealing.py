@@ -53,6 +53,7 @@ def _seal(lake: Lake, plan: Plan, parts: list[Part]) -> None:
         rows=total(lambda part: part.rows),
         failed=total(lambda part: part.failed),
         duplicates=total(lambda part: part.duplicates),
+        unopened=total(lambda part: part.unopened),
     )
     lake.put_once(result_name(plan), quality_result(plan, manifest, parts))
     if not lake.put_once(manifest_name(plan), manifest):

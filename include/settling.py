@@ -52,15 +52,16 @@ def heal(
     sequences: Sequence[int],
 ) -> dict[str, int]:
     """Drain, seal and load what the hour's runs left undone; returns what was done, zeros for a whole hour."""
-    present = {manifest.plan.sequence for manifest in sealed(lake, list(sequences))}
+    last = max(sequences, default=0)
+    unloaded = set(missing_sequences(warehouse, settings.kafka_topic, last)) & set(sequences)
+    present = {manifest.plan.sequence: manifest for manifest in sealed(lake, list(sequences))}
     unsealed = [sequence for sequence in sequences if sequence not in present]
-    for work in staging.drain_work(lake, settings, unsealed):
+    lost = [one for one in sorted(unloaded & present.keys()) if not all(map(lake.has, present[one].files))]
+    for work in staging.drain_work(lake, settings, [*unsealed, *lost]):
         staging.drain_partitions(
             lake, kafka, settings, known_sources, sequence=work["sequence"], partitions=work["partitions"]
         )
     sealing.seal_plans(lake, unsealed)
-    last = max(sequences, default=0)
-    unloaded = set(missing_sequences(warehouse, settings.kafka_topic, last)) & set(sequences)
     if unloaded:
         load_sealed(lake, warehouse, settings)
     return {"sealed": len(unsealed), "loaded": len(unloaded)}

@@ -18,7 +18,7 @@ from include import plans, quality, topic
 from include.contract.compression import GZIP_MAGIC, inflate
 from include.contract.envelope import Envelope
 from include.contract.event import parse
-from include.distinct import merge
+from include.distinct import Tally, merge
 from include.failures import FAILED_SCHEMA, failed_rows, undecodable
 from include.lake import Lake, file_name, part_name
 from include.manifest import NULLS_COUNTED, Part
@@ -78,14 +78,14 @@ def drain_partitions(
 ) -> int:
     """Drain, validate and stage some partitions of a plan; returns the number of events (rows and failed).
 
-    A range that is staged already is left alone: nothing is read, no file changes.
+    A range that is staged already is left alone: nothing is read, no file changes. A file that was lost is made again.
     """
     plan = plans.needed(lake, sequence)
     events = 0
     for part_range in (part for part in plan.ranges if part.partition in partitions and part.size):
         name = part_name(plan, part_range)
         part = lake.get(name, Part)
-        if part is None:
+        if part is None or not all(map(lake.has, part.files)):
             part = _drain(lake, kafka, settings, known_sources, plan, part_range)
             lake.put_once(name, part)
         events += part.rows + part.failed
@@ -105,10 +105,10 @@ def _drain(
     reader = topic.consumer(kafka)
     gc.disable()  # millions of short-lived objects and no cycles: the collector would only walk them
     try:
-        for messages in topic.drain(
-            reader, plan.topic, part_range, settings.chunk_max_events, settings.chunk_max_bytes
-        ):
-            stage.add(messages)
+        for record in topic.drain(reader, plan.topic, part_range):
+            stage.add(record)
+            if stage.events_held >= settings.chunk_max_events or stage.bytes_held >= settings.chunk_max_bytes:
+                stage.write()
     finally:
         gc.enable()
         reader.close()
@@ -116,7 +116,7 @@ def _drain(
 
 
 class _Stage:
-    """Turns the records of one range into its two files, chunk by chunk."""
+    """Turns the records of one range into its two files; what is held between two writes is a chunk."""
 
     def __init__(
         self, lake: Lake, plan: Plan, part_range: PartitionRange, part: Part, known_sources: Sequence[str]
@@ -126,20 +126,62 @@ class _Stage:
         self.failed = lake.parquet(file_name("failed", plan, part_range))
         self.seen: list[np.ndarray[Any, Any]] = []
         self.dates: set[str] = set()
+        self.held: list[tuple[Record, Decoded]] = []
+        self.events_held = self.bytes_held = 0
 
-    def add(self, records: Sequence[Record]) -> None:
-        chunk, poison = _decode(records, self.part.partition, self.plan.plan_id)
-        self.part.envelopes += len(records)
-        self.part.announced += sum(record.announced for record in records)
+    def add(self, record: Record) -> None:
+        """Open an envelope; one that cannot be opened becomes a failed row, never an exception."""
+        self.part.envelopes += 1
+        self.part.announced += record.announced
+        try:
+            envelope = open_envelope(record)
+        except (ValueError, msgspec.DecodeError, RecursionError) as error:
+            self._set_aside(record, str(error))
+            return
+        self.held.append((record, envelope))
+        self.events_held += len(envelope.events)
+        self.bytes_held += len(envelope.body)
+
+    def write(self) -> None:
+        """Judge what is held and append it to the files."""
+        held, self.held = self.held, []
+        self.events_held = self.bytes_held = 0
+        if held:
+            self._write(held)
+
+    def _write(self, held: list[tuple[Record, Decoded]]) -> None:
+        try:
+            bad, valid, tallies = self._judge(Chunk(self.part.partition, self.plan.plan_id, [one for _, one in held]))
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # Whatever nobody thought of: it must cost one envelope, not everybody's.
+            if len(held) > 1:
+                middle = len(held) // 2
+                self._write(held[:middle])
+                self._write(held[middle:])
+                return
+            log.exception("offset %d of partition %d", held[0][0].offset, self.part.partition)
+            self._set_aside(held[0][0], f"{type(error).__name__}: {error}")
+            return
+        self.part.tallies = merge(self.part.tallies, tallies)
+        self._fail(bad)
+        self._keep(valid)
+
+    def _judge(self, chunk: Chunk) -> tuple[list[dict[str, Any]], pa.Table, list[Tally]]:
         table = chunk.table()
         verdict = quality.suite("events").judge(chunk.facts(table), {"known_sources": list(self.known_sources)})
-        self.part.tallies = merge(self.part.tallies, verdict.tallies)
-        bad = [*failed_rows(chunk, table, verdict.failed), *poison]
-        if bad:
-            self.failed.write(pa.Table.from_pylist(bad, schema=FAILED_SCHEMA))
-        self._keep(table.filter(_mask(len(table), verdict.failed)))
+        valid = table.filter(_mask(len(table), verdict.failed))
+        return failed_rows(chunk, table, verdict.failed), valid, verdict.tallies
+
+    def _set_aside(self, record: Record, problem: str) -> None:
+        self.part.unopened += record.announced - 1
+        self._fail([undecodable(record, self.part.partition, self.plan.plan_id, problem)])
+
+    def _fail(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self.failed.write(pa.Table.from_pylist(rows, schema=FAILED_SCHEMA))
 
     def close(self) -> Part:
+        self.write()
         part = self.part
         part.rows, part.failed = self.events.rows, self.failed.rows
         if self.seen:
@@ -167,18 +209,8 @@ class _Stage:
         self.events.write(valid)
 
 
-def _decode(records: Sequence[Record], partition: int, batch_id: str) -> tuple[Chunk, list[dict[str, Any]]]:
-    """Open the envelopes; one that cannot be opened becomes a failed row, never an exception."""
-    chunk, poison = Chunk(partition, batch_id), []
-    for record in records:
-        try:
-            chunk.envelopes.append(_open(record))
-        except (ValueError, msgspec.DecodeError, RecursionError) as error:
-            poison.append(undecodable(record, partition, batch_id, str(error)))
-    return chunk, poison
-
-
-def _open(record: Record) -> Decoded:
+def open_envelope(record: Record) -> Decoded:
+    """Open one envelope; raises ValueError or msgspec's DecodeError where it is none."""
     envelope = Envelope.parse(record.headers, record.value)
     body = inflate(envelope.value, MAX_INFLATED_BYTES) if envelope.value.startswith(GZIP_MAGIC) else envelope.value
     parsed = parse(body)

@@ -1,4 +1,4 @@
-"""The Kafka side of staging: offsets for an interval, and draining a range in bounded chunks."""
+"""The Kafka side of staging: offsets for an interval, and the records of a range."""
 
 from __future__ import annotations
 
@@ -81,10 +81,8 @@ def observe(config: Mapping[str, Any], topic: str, until: datetime) -> TopicStat
             time.sleep(0.5)
 
 
-def drain(
-    reader: Consumer, topic: str, part: PartitionRange, max_events: int, max_bytes: int
-) -> Iterator[list[Record]]:
-    """Yield the records of a range in order, in chunks closed on announced events or bytes.
+def drain(reader: Consumer, topic: str, part: PartitionRange) -> Iterator[Record]:
+    """Yield the records of a range in order.
 
     Raises:
         DataGapError: Kafka has expired offsets of the range.
@@ -93,18 +91,7 @@ def drain(
     """
     _require_range(reader, topic, part)
     reader.assign([TopicPartition(topic, part.partition, part.start)])
-    chunk: list[Record] = []
-    events = size = 0
-    for record in _records(reader, topic, part):
-        chunk.append(record)
-        events += record.announced
-        # Gzipped envelopes inflate about sevenfold (reference: local-parts.md).
-        size += 8 * len(record.value)
-        if events >= max_events or size >= max_bytes:
-            yield chunk
-            chunk, events, size = [], 0, 0
-    if chunk:
-        yield chunk
+    yield from _records(reader, topic, part)
 
 
 def commit(config: Mapping[str, Any], topic: str, ends: Mapping[int, int]) -> None:

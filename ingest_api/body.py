@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import msgspec
 
 from include.contract.compression import GZIP_MAGIC, InflateError, TooLargeError, inflate
 from include.contract.envelope import ContentEncoding
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request
+
+_DISCARDED_BYTES = 32 * 1024 * 1024
+"""Most of a body above the limit that is read and forgotten: who still sends would not see the answer."""
+
+_PATIENCE_SECONDS = 1.0
 
 
 class Body(msgspec.Struct, frozen=True, gc=False):
@@ -48,7 +56,10 @@ async def _read_bytes(request: Request, limit: int) -> bytes:
     length = request.scope.headers.get("content-length")
     if length is None or not (length.isascii() and length.isdigit()):
         return await _read_pieces(request, limit)
-    if int(length[:20]) > limit:
+    if int(length[:20]) > limit + _DISCARDED_BYTES:
+        raise RefusedError(Outcome.BODY_TOO_LARGE, _above(limit))
+    if int(length) > limit:
+        await _discard(request)
         raise RefusedError(Outcome.BODY_TOO_LARGE, _above(limit))
     return await request.protocol()
 
@@ -58,8 +69,21 @@ async def _read_pieces(request: Request, limit: int) -> bytes:
     async for piece in request.protocol:
         pieces += piece
         if len(pieces) > limit:
+            await _discard(request)
             raise RefusedError(Outcome.BODY_TOO_LARGE, _above(limit))
     return bytes(pieces)
+
+
+async def _discard(request: Request) -> None:
+    """Read on for a while, as long as the client sends; one that waits for its answer gets it after a second."""
+    seen, clock = 0, asyncio.get_running_loop().time
+    with contextlib.suppress(RuntimeError, TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS) as patience:
+            async for piece in request.protocol:
+                seen += len(piece)
+                if seen > _DISCARDED_BYTES:
+                    return
+                patience.reschedule(clock() + _PATIENCE_SECONDS)
 
 
 def _inflate(raw: bytes, limit: int) -> bytes:

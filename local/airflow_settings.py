@@ -61,7 +61,7 @@ def _options(
             "FERNET_KEY": credentials.airflow_fernet_key,
             "EXECUTION_API_SERVER_URL": f"{url}/execution/",
         },
-        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}"},
+        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60"},
         "API": {
             "HOST": HOST,
             "PORT": ports["airflow_port"],

@@ -17,6 +17,9 @@ CONTRACT_VERSION = 1
 REQUEST_KEY = "$request"
 """Key in `extra` under which unknown keys of the request itself are kept."""
 
+REQUEST_BYTES = 4_096
+"""Unknown keys of a request that take more than this are counted in `extra`, not copied to each event."""
+
 UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 ABSENT = msgspec.Raw(b"null")
 
@@ -99,7 +102,7 @@ def _request_fields(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _fields.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _fields.decode(around(body))
+        return _fields.decode(around(body).decode(errors="replace").encode())
 
 
 def _parse_each(body: bytes) -> Parsed:
@@ -109,11 +112,12 @@ def _parse_each(body: bytes) -> Parsed:
     about_request = {key: value for key, value in fields.items() if key not in {"events", "sent_at"}}
     if parsed.sent_at is None and "sent_at" in fields and bytes(fields["sent_at"]) != b"null":
         about_request["sent_at"] = fields["sent_at"]
+    request_keys = _bounded(_join(about_request)) if about_request else None
     for index, raw in enumerate(raws):
         event, unknown, problem = _parse_one(raw)
         parsed.events.append(event)
-        if about_request:
-            unknown[_free_key(unknown)] = msgspec.Raw(_join(about_request))
+        if request_keys is not None:
+            unknown[_free_key(unknown)] = request_keys
         if unknown:
             parsed.extra[index] = _join(unknown)
         if problem:
@@ -173,6 +177,12 @@ def _free_key(taken: dict[str, msgspec.Raw]) -> str:
     while key in taken:
         key = f"${key}"
     return key
+
+
+def _bounded(request_keys: bytes) -> msgspec.Raw:
+    if len(request_keys) <= REQUEST_BYTES:
+        return msgspec.Raw(request_keys)
+    return msgspec.Raw(b'{"omitted_bytes":%d}' % len(request_keys))
 
 
 def _join(fields: dict[str, msgspec.Raw]) -> bytes:

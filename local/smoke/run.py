@@ -36,7 +36,7 @@ def smoke(
         NotArrivedError: something did not come through in time, or was not acknowledged.
 
     """
-    scope, ledger = Scope.now(endpoints), Ledger()
+    scope, ledger = Scope.now(endpoints, alone=wish.alone), Ledger()
     first, again = known_requests(wish.seed, wish.events)
     post(first, endpoints, ledger)
     say(f"{_count(ledger):,} events acknowledged in {len(first):,} requests")

@@ -25,12 +25,11 @@ class Scope:
     vendor_duplicates: int
 
     @classmethod
-    def now(cls, endpoints: Mapping[str, str]) -> Scope:
-        """Take the positions of a running stack."""
+    def now(cls, endpoints: Mapping[str, str], *, alone: bool = False) -> Scope:
+        """Take the positions of a running stack; `alone` means that its tables are empty and read whole."""
         vendor = vendor_ids.stats(endpoints["LOCAL_URL_AMPLITUDE"])
-        return cls(
-            endpoints, kafka_ends(endpoints), datetime.now(UTC) - _CLOCK_SLACK, vendor["last_row"], vendor["duplicates"]
-        )
+        since = datetime.min.replace(tzinfo=UTC) if alone else datetime.now(UTC) - _CLOCK_SLACK
+        return cls(endpoints, kafka_ends(endpoints), since, vendor["last_row"], vendor["duplicates"])
 
     def read(self, only: Iterable[EventKey] | None = None) -> Found:
         """Read all hops; `only` leaves out the ids of clients that post at the same time."""

@@ -44,6 +44,12 @@ def test_chunked_bodies_are_accepted_up_to_the_limit(server: ApiServer, stored: 
         assert response.status == 413
 
 
+def test_a_client_that_sends_too_much_sees_the_answer(server: ApiServer, stored: Stored) -> None:
+    answer = server.post(b'{"events":[' + b" " * 10_000_000 + b"]}")
+    assert (answer.status, answer.json["error"]) == (413, "body_too_large")
+    assert stored(answer) == []
+
+
 def test_several_requests_on_one_connection(server: ApiServer) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     ids = set()

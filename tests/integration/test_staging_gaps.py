@@ -12,7 +12,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
 from include import sealing, settling, topic
-from include.errors import DataGapError, SetupError
+from include.errors import DataGapError, SetupError, TerminalError
 from tests.integration.pipeline import Pipeline, event, request
 
 pytestmark = pytest.mark.usefixtures("gx")
@@ -153,6 +153,22 @@ def test_a_run_after_an_outage_takes_everything_since_the_last_plan(pipe: Pipeli
     bounded.stage(interval)
     pipe.load()
     assert pipe.event_ids() == sorted(ids + more)
+
+
+def test_a_staged_file_that_was_lost_is_made_again_by_the_same_run(pipe: Pipeline) -> None:
+    pipe.produce(request(event("a"), event("b", platform="symbian")))
+    work = pipe.plan()
+    pipe.drain(work)
+    pipe.seal(work)
+    before = pipe.blobs()
+    lost = next(name for name in before if name.startswith("events/"))
+    pipe.lake.container.delete_blob(lost)
+    with pytest.raises(TerminalError, match="1 batches cannot be loaded"):
+        pipe.load()
+    pipe.drain(work)
+    assert pipe.blobs().keys() == before.keys()
+    pipe.load()
+    assert pipe.rows("SELECT EVENT_ID FROM CORE.EVENTS") == [("a",)]
 
 
 def test_healing_does_what_an_hours_runs_left_undone(pipe: Pipeline) -> None:

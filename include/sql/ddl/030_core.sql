@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS {database}.CORE.FAILED_EVENTS (
     COLUMN_NAME VARCHAR NOT NULL COMMENT 'Fact that expectation looked at',
     VALUE VARCHAR COMMENT 'Value it found, at most 255 characters',
     REASONS VARIANT COMMENT 'All expectations the event fails, in suite order',
-    RAW BINARY COMMENT 'The client''s own bytes of the event',
+    RAW BINARY COMMENT 'The client''s own bytes of the event, gzip-compressed above 8,000,000 of them',
     RAW_SHA256 VARCHAR(64) NOT NULL COMMENT 'SHA-256 of RAW; with source and id the dedupe key',
     KAFKA_PARTITION NUMBER(10, 0) NOT NULL COMMENT 'Lineage: partition of the envelope',
     KAFKA_OFFSET NUMBER(19, 0) NOT NULL COMMENT 'Lineage: offset of the envelope',

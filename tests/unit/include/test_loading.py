@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include import loading, topic
+from include.errors import TerminalError
 from include.loading import bounded, load_sealed
 from include.manifest import Manifest
 from include.plans import Plan
@@ -69,6 +70,26 @@ def test_everything_sealed_and_not_loaded_is_loaded_oldest_first(monkeypatch: py
     totals = load_sealed(lake, None, settings)  # type: ignore[arg-type]
     assert loaded == [[2, 5], [6, 7]], "plan 3 is not sealed and waits"
     assert totals == {"batches": 4, "rows_inserted": 4}
+
+
+def test_a_batch_that_cannot_be_loaded_holds_up_no_other_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[list[int]] = []
+
+    def load(_: Warehouse, manifests: Sequence[Manifest]) -> dict[str, int]:
+        sequences = [one.plan.sequence for one in manifests]
+        if 3 in sequences:
+            raise TerminalError("the files of plan 3 are gone")
+        loaded.append(sequences)
+        return {"rows_inserted": len(manifests)}
+
+    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(loading, "missing_sequences", lambda *_: [2, 3, 4, 5])
+    monkeypatch.setattr(loading, "sweep_landing", lambda _: 0)
+    settings = type(SETTINGS)(sources_file="s", pseudonym_key="00", load_max_files=2)
+    lake: Any = LakeOfPlans(5, [2, 3, 4, 5])
+    with pytest.raises(TerminalError, match="1 batches cannot be loaded, all others are: the files of plan 3 are gone"):
+        load_sealed(lake, None, settings)  # type: ignore[arg-type]
+    assert loaded == [[2], [4, 5]]
 
 
 def test_a_lake_without_plans_has_nothing_to_load(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ TRIPS: dict[tuple[str, str, str], dict[str, Any]] = {
     ("be_between", "user_id_length", ""): {"event": {"user_id": "ü" * 256}},
     ("be_between", "device_id_length", ""): {"event": {"device_id": "d" * 256}},
     ("be_between", "session_id_length", ""): {"event": {"session_id": "s" * 256}},
+    ("be_between", "text_length", ""): {"event": {"os_name": "o" * 1025}},
     ("not_be_null", "event_name", ""): {"event": {"event_name": None}},
     ("match_regex", "event_name", ""): {"event": {"event_name": "tap\n"}},
     ("not_be_null", "platform", ""): {"event": {"platform": None}},
@@ -54,7 +55,7 @@ PASSES: list[dict[str, Any]] = [
     {"event_id": "i" * 255, "user_id": "ü" * 255, "device_id": "d" * 255, "session_id": "s" * 255},
     {"event_id": None, "user_id": None, "schema_version": None, "session_id": None, "consent": None},
     {"event_name": "$Screen Viewed.x:y-z_1", "platform": "server", "schema_version": 2, "user_properties": {}},
-    {"occurred_at": "2026-11-24T09:59:59Z", "event_name": "n" * 255},
+    {"occurred_at": "2026-11-24T09:59:59Z", "event_name": "n" * 255, "country": "c" * 1024},
     {"occurred_at": "2026-10-24T10:00:00Z", "event_properties": {"x": "y" * 31_000}},
 ]
 
@@ -170,6 +171,7 @@ def test_tallies_of_chunks_add_up_and_keep_few_examples() -> None:
     assert (total.rows, total.unexpected, total.missing, total.examples["a"]) == (5, 4, 1, 2)
     assert len(total.examples) == distinct.EXAMPLES
     assert one[0].rows == 2, "the chunk's own tally is left alone"
+    assert merge([total], []) == [total], "a chunk of poison has no tallies"
     assert msgspec.json.decode(msgspec.json.encode(total), type=Tally) == total
 
 

@@ -26,6 +26,7 @@ STRINGS = {
     "device_model", "locale", "country", "library_name", "library_version",
 }  # fmt: skip
 IDS = ("event_id", "user_id", "device_id", "session_id")
+TEXTS = STRINGS - set(IDS) - {"event_name"}
 OBJECTS = ("consent", "event_properties", "user_properties")
 FIELDS = STRINGS | {"schema_version", "occurred_at", "consent", "event_properties", "user_properties"}
 
@@ -84,6 +85,7 @@ def oracle(event: dict[str, Any], request: PlannedRequest, sent_at: datetime, *,
         "schema_version": event.get("schema_version") in (None, 1, 2),
         "occurred_ahead_minutes": ahead is None or ahead <= 1440,
         "json_kibibytes": size(event) < 32 * 1024,
+        "text_length": all(len(event.get(name) or "") <= 1024 for name in TEXTS),
         **{f"{name}_length": len(event.get(name) or "") <= 255 for name in IDS},
         **{f"{name}_kind": isinstance(event.get(name), dict | None) for name in OBJECTS},
     }  # fmt: skip

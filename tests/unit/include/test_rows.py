@@ -118,3 +118,12 @@ def test_a_sent_at_outside_the_calendar_is_kept_in_extra(moment: str) -> None:
     table = chunk_of(body_of(good_event(), sent_at=moment)).table()
     assert table["sent_at"].to_pylist() == [None]
     assert moment in table["extra"].to_pylist()[0]
+
+
+@pytest.mark.parametrize(
+    ("occurred", "sent"), [("0002-01-01T00:00:00Z", 365 * 86_400), ("9998-12-31T00:00:00Z", -365 * 86_400)]
+)
+def test_a_correction_never_leaves_the_calendar(occurred: str, sent: int) -> None:
+    sent_at = (RECEIVED_AT + timedelta(seconds=sent)).isoformat()
+    row = chunk_of(body_of(good_event(occurred_at=occurred), sent_at=sent_at)).table().to_pylist()[0]
+    assert 1 <= row["corrected_at"].year <= 9999

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from include import reconcile, settling
@@ -141,6 +142,13 @@ def compared(**answers: Any) -> RecordingConnection:
 
 EVENTS = "SELECT COUNT(*) AS STAGED, COUNT(DISTINCT s.SOURCE_ID || CHR(0) || s.EVENT_ID || CHR(0) || s.OCCURRED_ON)"
 TWICE = "SELECT COUNT(*) FROM ( SELECT e.SOURCE_ID"
+
+
+def test_events_of_an_envelope_that_cannot_be_opened_are_explained_by_its_row() -> None:
+    one = msgspec.structs.replace(manifest(1), announced=12, rows=8, failed=2, unopened=2)
+    (_, client) = lake_hops([one])
+    assert client.unexplained == 0
+    assert client.detail["unopened"] == 2
 
 
 def test_duplicates_in_the_files_are_explained_and_nothing_else() -> None:

@@ -82,17 +82,23 @@ def test_broken_gzip(broken: bytes) -> None:
     assert _refusal(_Protocol(broken), content_encoding="gzip").outcome is Outcome.INVALID_GZIP
 
 
-def test_a_declared_length_above_the_limit_is_not_read() -> None:
+def test_a_declared_length_far_above_the_limit_is_not_read() -> None:
     protocol = _Protocol(PLAIN)
-    assert _refusal(protocol, max_bytes=10, content_length="11").outcome is Outcome.BODY_TOO_LARGE
     assert _refusal(protocol, content_length="9" * 4000).outcome is Outcome.BODY_TOO_LARGE
     assert protocol.read_bytes == 0
 
 
-def test_pieces_are_read_up_to_the_limit_only() -> None:
+def test_a_body_somewhat_above_the_limit_is_read_and_forgotten_so_that_its_client_sees_the_answer() -> None:
+    protocol = _Protocol(PLAIN)
+    assert _refusal(protocol, max_bytes=10, content_length=str(len(PLAIN))).outcome is Outcome.BODY_TOO_LARGE
+    assert protocol.read_bytes == len(PLAIN)
+
+
+def test_pieces_are_forgotten_above_the_limit_and_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "_DISCARDED_BYTES", 50)
     protocol = _Protocol(PLAIN * 100)
     assert _refusal(protocol, max_bytes=100).outcome is Outcome.BODY_TOO_LARGE
-    assert protocol.read_bytes <= 100 + 7
+    assert protocol.read_bytes <= 100 + 50 + 2 * 7
 
 
 def test_a_client_that_goes_away_is_no_fault_of_the_api() -> None:

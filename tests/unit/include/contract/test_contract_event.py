@@ -161,3 +161,17 @@ def test_the_derived_id_depends_on_source_and_bytes_alone() -> None:
     assert len({derived_event_id("a", GOOD), derived_event_id("b", GOOD), derived_event_id("a", GOOD + b" ")}) == 3
     assert len(derived_event_id("a", GOOD)) == 64
     assert derived_event_id("a", b"b") != derived_event_id("a\0b", b"")
+
+
+def test_a_key_of_the_request_that_is_not_utf8_costs_no_event() -> None:
+    parsed = parse(b'{"f\xff":1,"events":[{"event_name":"a"},{"event_name":"b"}]}')
+    assert [event.event_name for event in parsed.events] == ["a", "b"]
+    assert parsed.problems == {}
+    assert json.loads(parsed.extra[1]) == {"$request": {"f\N{REPLACEMENT CHARACTER}": 1}}
+
+
+def test_large_keys_of_the_request_are_counted_and_not_copied_to_each_event() -> None:
+    body = json.dumps({"events": [{"event_name": "a"}] * 1_000, "log": "x" * 100_000}).encode()
+    parsed = parse(body)
+    assert sum(map(len, parsed.extra.values())) < 100_000
+    assert json.loads(parsed.extra[999]) == {"$request": {"omitted_bytes": 100_000 + len('{"log":""}')}}
