@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 Verb = Callable[[Request, Services], Awaitable[Response]]
 Routes = Mapping[str, Mapping[str, Verb]]
 
-_FLUSH_SECONDS = 1.0
-
 
 class Application:
     """An RSGI application over a table of routes: path, then method."""
@@ -37,14 +35,13 @@ class Application:
         configuration = settings.load(os.environ)
         logs.configure(configuration.api.log_level)
         self._services = services.build(configuration, loop)
-        self._services.readiness.start()
+        services.start(self._services, loop)
         # What lives as long as the process need not be looked at by every collection.
         gc.freeze()
 
-    def __rsgi_del__(self, _loop: asyncio.AbstractEventLoop) -> None:
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Flush after the last request."""
-        self._services.readiness.stop()
-        if left := self._services.publisher.close(_FLUSH_SECONDS):
+        if left := loop.run_until_complete(services.stop(self._services)):
             log.warning("stopped_with_unacknowledged_records", extra={"records": left})
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:

@@ -1,4 +1,4 @@
-"""`POST /v1/events`: authenticate, read, check, hand to Kafka, answer after the acknowledgement."""
+"""`POST /v1/events`: authenticate, read, check, hand to Kafka or the spool, answer once it is durable."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DIALECT = "v1"
 
 
 async def post_events(request: Request, services: Services) -> Response:
-    """Store one batch; the answer 200 means that Kafka has every event, the bad ones among them."""
+    """Store one batch; the answer 200 means that every event is durable, the bad ones among them."""
     api = services.configuration.api
     source = auth.authenticate(request.scope.headers.get("authorization"), services.sources.current())
     got = await body.read(request, api.max_body_bytes, api.max_inflated_bytes)
     checked = _check(got.inflated, api.max_events)
     envelope = _envelope(request, source, got, checked)
-    await services.publisher.send(checked.key, got.raw, envelope.headers())
+    await services.delivery.store(checked.key, got.raw, envelope.headers())
     services.metrics.stored(
         checked.event_count, len(checked.rejected), len(got.raw), time.monotonic() - request.began_at
     )

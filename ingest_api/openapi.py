@@ -47,8 +47,9 @@ def document(api: Settings) -> bytes:
 
 def _description(api: Settings) -> str:
     return (
-        "Takes batches of events. **200 means durable**: Kafka has acknowledged every event. On any other answer send "
-        "the same bytes again, unless the answer says otherwise; duplicates are removed by `event_id`. Limits: "
+        "Takes batches of events. **200 means durable**: Kafka has acknowledged every event, or they are on disk and "
+        "go to Kafka when it is back. On any other answer send the same bytes again, unless the answer says otherwise; "
+        "duplicates are removed by `event_id`. Limits: "
         f"{api.max_body_bytes:,} bytes as sent, {api.max_inflated_bytes:,} bytes inflated, {api.max_events:,} events."
     )
 

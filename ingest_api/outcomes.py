@@ -34,6 +34,9 @@ class Outcome(Enum):
     INTERNAL = _Row(500, "internal", "A fault of the API; send the same bytes again later")
     NOT_ACKNOWLEDGED = _Row(503, "not_acknowledged", "Kafka did not acknowledge in time; send the same bytes again")
     QUEUE_FULL = _Row(503, "queue_full", "Too much is waiting for Kafka; send the same bytes again after Retry-After")
+    SPOOL_FULL = _Row(
+        503, "spool_full", "Kafka is away and the spool takes nothing more; send the same bytes again after Retry-After"
+    )
     NO_SOURCES = _Row(503, "no_sources", "The list of sources cannot be read yet; send the same bytes again")
 
     @property

@@ -18,9 +18,9 @@ def producer_properties(configuration: Configuration) -> dict[str, str | int | f
         "acks": "all",
         "compression.type": "none",
         "linger.ms": api.linger_ms,
-        # After the deadline nobody waits for the record any more, and its request was answered 503.
-        "message.timeout.ms": api.ack_timeout_ms,
-        "request.timeout.ms": api.ack_timeout_ms,
+        # After the deadline nobody waits for the record any more: it was spooled, or its request answered 503.
+        "message.timeout.ms": api.kafka_deadline_ms,
+        "request.timeout.ms": api.kafka_deadline_ms,
         "message.max.bytes": configuration.topic.max_message_bytes + _RECORD_OVERHEAD_BYTES,
         "queue.buffering.max.kbytes": max(1, api.queue_bytes // 1024),
         "queue.buffering.max.messages": 1_000_000,

@@ -56,7 +56,7 @@ class Publisher:
     def __init__(self, configuration: Configuration, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._topic = configuration.api.kafka.topic
-        self._timeout = configuration.api.ack_timeout_ms / 1000
+        self._timeout = configuration.api.kafka_deadline_ms / 1000
         self._linger = configuration.api.linger_ms / 1000
         self._queue_bytes = configuration.api.queue_bytes
         self._properties = producer_properties(configuration)
@@ -193,7 +193,7 @@ class Publisher:
         log.error("producer_replaced", extra={"reason": reason})
         self._fatal = None
         old, self._producer, self._flight = self._producer, self._new_producer(), _Flight()
-        # Their fate is unknown; every request among them is answered 503, and the client sends again.
+        # Their fate is unknown; every one of them is spooled, or answered 503 so that the client sends again.
         old.purge(blocking=False)
         old.poll(0)
 

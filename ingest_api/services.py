@@ -1,4 +1,4 @@
-"""What a worker process holds while it serves: settings, sources, publisher, readiness, metrics."""
+"""What a worker process holds while it serves: settings, sources, publisher, spool, readiness, metrics."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from confluent_kafka.admin import AdminClient
 from include.contract import topic_spec
 from include.contract.sources import WatchedRegistry
 from include.errors import TransientError
+from ingest_api.delivery import Delivery
+from ingest_api.drainer import Drainer
 from ingest_api.metrics import Metrics
 from ingest_api.publisher import Publisher
 from ingest_api.readiness import Readiness
 from ingest_api.settings import Configuration
+from ingest_api.spool import Spool
 
 _CHECK_TIMEOUT_SECONDS = 3.0
+_FLUSH_SECONDS = 1.0
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -26,6 +30,9 @@ class Services(msgspec.Struct, frozen=True):
     configuration: Configuration
     sources: WatchedRegistry
     publisher: Publisher
+    delivery: Delivery
+    spool: Spool | None
+    drainer: Drainer | None
     readiness: Readiness
     metrics: Metrics
 
@@ -34,18 +41,42 @@ def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Serv
     """Make the services of one process; nothing here waits for Kafka, so that the API starts without it."""
     sources = WatchedRegistry(configuration.api.sources_path)
     publisher = Publisher(configuration, loop)
+    spool = Spool(configuration.api, loop) if configuration.api.spool_dir else None
+    readiness = Readiness(
+        _topic_check(configuration),
+        lambda: publisher.unacknowledged_at,
+        sources,
+        spool,
+        configuration.api.check_interval_seconds,
+    )
     return Services(
         configuration=configuration,
         sources=sources,
         publisher=publisher,
-        readiness=Readiness(
-            _topic_check(configuration),
-            lambda: publisher.unacknowledged_at,
-            sources,
-            configuration.api.check_interval_seconds,
-        ),
+        delivery=Delivery(publisher, spool, configuration.topic.max_message_bytes),
+        spool=spool,
+        drainer=Drainer(spool, publisher, lambda: readiness.kafka_answers) if spool else None,
+        readiness=readiness,
         metrics=Metrics(),
     )
+
+
+def start(services: Services, loop: asyncio.AbstractEventLoop) -> None:
+    """Begin what runs in the background."""
+    services.readiness.start()
+    if services.drainer:
+        services.drainer.start(loop)
+
+
+async def stop(services: Services) -> int:
+    """End after the last request; returns how many records Kafka left unacknowledged."""
+    services.readiness.stop()
+    if services.drainer:
+        await services.drainer.stop()
+    left = services.publisher.close(_FLUSH_SECONDS)
+    if services.spool:
+        await services.spool.close()
+    return left
 
 
 def _topic_check(configuration: Configuration) -> Callable[[], object]:

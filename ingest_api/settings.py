@@ -33,8 +33,30 @@ class Settings(msgspec.Struct, frozen=True):
     )
     max_events: Annotated[int, Meta(ge=1, description="Most events in one request")] = 5_000
     ack_timeout_ms: Annotated[
-        int, Meta(ge=100, le=8_000, description="How long a request waits for Kafka before it is answered 503, in ms")
+        int,
+        Meta(
+            ge=100,
+            le=8_000,
+            description="How long a request waits for Kafka before it is answered 503, where the spool is off, in ms",
+        ),
     ] = 6_000
+    spool_dir: Annotated[
+        str,
+        Meta(
+            description="Folder on a lasting disk for what Kafka does not acknowledge; processes may share it. "
+            "Empty: no spool, then the answer is 503"
+        ),
+    ] = ""
+    spool_after_ms: Annotated[
+        int, Meta(ge=50, le=3_000, description="How long a request waits for Kafka before it is spooled, in ms")
+    ] = 2_000
+    spool_max_bytes: Annotated[
+        int, Meta(ge=1024 * 1024, description="Most bytes in a process's spool; above it the answer is 503")
+    ] = 1024 * 1024 * 1024
+    spool_max_age_seconds: Annotated[
+        int,
+        Meta(ge=1, description="Age of the oldest spooled record from which no more is taken; none is ever dropped"),
+    ] = 86_400
     linger_ms: Annotated[
         int, Meta(ge=0, le=1_000, description="How long librdkafka gathers records for one request to a broker, in ms")
     ] = 5
@@ -55,6 +77,11 @@ class Settings(msgspec.Struct, frozen=True):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level of what is logged")
     ] = "info"
+
+    @property
+    def kafka_deadline_ms(self) -> int:
+        """How long a record may take to be acknowledged, in ms; then it is spooled, or refused without a spool."""
+        return self.spool_after_ms if self.spool_dir else self.ack_timeout_ms
 
 
 class Configuration(msgspec.Struct, frozen=True):

@@ -69,6 +69,7 @@ def _pipeline(
     return {
         "INGEST_PORT": str(ports["ingest_port"]),
         "INGEST_SOURCES_PATH": sources,
+        "INGEST_SPOOL_DIR": str(state / "spool"),
         "INGEST_KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{ports['kafka_port']}",
         "INGEST_KAFKA_TOPIC": "events",
         "TOPIC_REPLICATION_FACTOR": "1",

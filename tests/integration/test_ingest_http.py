@@ -128,6 +128,12 @@ def test_metrics_are_a_closed_list_and_count(server: ApiServer) -> None:
         "ingest_body_bytes_total",
         "ingest_store_seconds",
         "ingest_waiting_records",
+        "ingest_spool_waiting_records",
+        "ingest_spool_waiting_bytes",
+        "ingest_spool_oldest_seconds",
+        "ingest_spooled_records_total",
+        "ingest_spool_failed_records_total",
+        "ingest_spool_set_aside_files",
         "ingest_ready",
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from include.errors import SetupError
-from ingest_api import settings
+from ingest_api import group_commit, settings
 from ingest_api.producer import producer_properties
 
 
@@ -17,6 +17,13 @@ def test_defaults_hold_together() -> None:
     assert api.max_body_bytes < topic.max_message_bytes
     assert api.ack_timeout_ms < 8_000
     assert api.ack_timeout_ms / 1000 < api.stop_timeout_seconds < 10
+    assert api.kafka_deadline_ms == api.ack_timeout_ms
+
+
+def test_with_a_spool_everything_is_answered_in_time() -> None:
+    api = settings.load({"INGEST_SPOOL_DIR": "spool", "INGEST_SPOOL_AFTER_MS": "3000"}).api
+    assert api.kafka_deadline_ms == 3000
+    assert api.kafka_deadline_ms / 1000 + group_commit._TIMEOUT_SECONDS < api.stop_timeout_seconds <= 8
 
 
 def test_every_variable_is_described() -> None:
