@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from include.contract import topic_spec
 from include.contract.kafka_settings import TopicSettings
+from include.errors import PipelineError
 from local.paths import API_PYTHON, ROOT
 from local.stack import Stack
 from tests.integration.ingest_server import KEY, Answer, ApiServer, read_topic, write_sources
@@ -41,9 +42,18 @@ def bootstrap(broker: Stack) -> str:
 
 @pytest.fixture
 def topic_name(bootstrap: str) -> str:
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    topic_spec.apply(AdminClient({"bootstrap.servers": bootstrap}), topic_spec.TopicSpec.of(name, ONE_BROKER))
-    return name
+    spec = topic_spec.TopicSpec.of(f"test-{uuid.uuid4().hex[:12]}", ONE_BROKER)
+
+    def applied() -> bool:
+        # The test before may have frozen the broker: its controller takes a while to trust it again.
+        try:
+            topic_spec.apply(AdminClient({"bootstrap.servers": bootstrap}), spec)
+        except PipelineError:
+            return False
+        return True
+
+    _await(applied)
+    return spec.name
 
 
 @pytest.fixture
