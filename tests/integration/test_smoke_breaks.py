@@ -65,8 +65,9 @@ def test_whole_way_is_equal_and_had_something_of_everything_until_rows_are_broke
     assert max(event.acknowledged for event in run.posted.values()) == 2
     assert hops["valid and consented → vendor"].expected < hops["valid → EVENTS"].expected < len(run.posted)
 
-    deleted, twice, lost = run.keys(valid=True)[:3]
-    failed = next(key for key in run.keys(valid=False) if key[0] == lost[0])
+    valid, bad = run.keys(valid=True), [*run.keys(valid=False), *run.keys(valid=False, consented=False)]
+    lost, failed = next((one, other) for other in bad for one in valid if one[0] == other[0])
+    deleted, twice = [key for key in valid if key != lost][:2]
     _sql(run, "DELETE FROM CORE.EVENTS", deleted)
     _sql(run, "INSERT INTO CORE.EVENTS SELECT * FROM CORE.EVENTS", twice)
     _sql(
