@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, repeat
@@ -58,6 +58,8 @@ class Decoded:
     extra: dict[int, bytes]
     problems: dict[int, str]
     rejected: dict[int, str]
+    country: str | None = None
+    cut: Callable[[bytes], list[bytes]] = split
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Chunk:
             columns[name] = pa.array(list(map(attrgetter(name), events)), pa.string())
         columns["event_name"] = pa.array(list(map(attrgetter("event_name"), events)), pa.string()).dictionary_encode()
         columns.update(_together(_REPEATED[1:], events))
+        columns["country"] = self._with_countries(columns["country"])
         for name in _JSON:
             columns[name] = _json_column(list(map(attrgetter(name), events)))
         columns["schema_version"] = pa.array(list(map(attrgetter("schema_version"), events)), pa.int32())
@@ -95,7 +98,7 @@ class Chunk:
             "event_name": table["event_name"],
             "platform": table["platform"],
             "schema_version": table["schema_version"],
-            "identity": pc.if_else(_anyone(table), "present", "missing"),
+            "identity": pc.if_else(pc.or_(_anyone(table), _about_group(table)), "present", "missing"),
             "occurred_at": pc.if_else(pc.is_valid(table["occurred_at"]), "present", "missing"),
             "occurred_ahead_minutes": pc.cast(pc.floor(pc.divide(pc.cast(ahead, pa.float64()), 60.0)), pa.int64()),
             "json_kibibytes": pc.cast(pc.divide(_json_bytes(table), 1024), pa.int32()),
@@ -116,9 +119,18 @@ class Chunk:
         pieces: tuple[int, list[bytes]] = (-1, [])
         for row, owner in zip(wanted, owners.tolist(), strict=True):
             if pieces[0] != owner:
-                pieces = (owner, split(self.envelopes[owner].body))
+                envelope = self.envelopes[owner]
+                pieces = (owner, envelope.cut(envelope.body))
             found[row] = pieces[1][row - int(starts[owner])]
         return found
+
+    def _with_countries(self, countries: pa.Array) -> pa.Array:
+        """Give events that name no country the one of the gateway, where there is one."""
+        known = [envelope.country for envelope in self.envelopes]
+        if not any(known):
+            return countries
+        per_event = pa.array(known, pa.string()).take(_owners(self._counts()))
+        return pc.coalesce(countries.cast(pa.string()), per_event).dictionary_encode()
 
     def _positions(self, of: str) -> dict[int, str]:
         """Return the per-envelope findings of one kind by row."""
@@ -149,9 +161,8 @@ class Chunk:
     def _lineage(self, rows: int) -> dict[str, pa.Array]:
         counts = self._counts()
         sources = pa.array([envelope.source_id for envelope in self.envelopes], pa.string()).dictionary_encode()
-        owner = np.repeat(np.arange(len(self.envelopes)), counts)
         return {
-            "source_id": sources.take(pa.array(owner)),
+            "source_id": sources.take(_owners(counts)),
             "kafka_partition": pa.array(np.full(rows, self.partition, dtype=np.int32)),
             "kafka_offset": pa.array(np.repeat([envelope.offset for envelope in self.envelopes], counts), pa.int64()),
             "envelope_index": pa.array(list(chain.from_iterable(map(range, counts.tolist()))), pa.int32()),
@@ -222,12 +233,22 @@ def _sparse(rows: int, found: dict[int, str], otherwise: str | None = None) -> p
 
 def _repeated(values: list[datetime | None] | list[datetime], counts: np.ndarray[Any, Any]) -> pa.Array:
     per_envelope = pa.array(values, pa.timestamp("us", tz="UTC")).cast(MICROSECONDS)
-    return per_envelope.take(pa.array(np.repeat(np.arange(len(values)), counts)))
+    return per_envelope.take(_owners(counts))
+
+
+def _owners(counts: np.ndarray[Any, Any]) -> pa.Array:
+    """Return, per event, the number of its envelope."""
+    return pa.array(np.repeat(np.arange(len(counts)), counts))
 
 
 def _anyone(table: pa.Table) -> pa.Array:
     lengths = [pc.fill_null(pc.utf8_length(table[name]), 0) for name in ("user_id", "device_id")]
     return pc.greater(pc.add(*lengths), 0)
+
+
+def _about_group(table: pa.Table) -> pa.Array:
+    """Tell which events change a group's properties: Amplitude's SDKs send them without a user or device."""
+    return pc.fill_null(pc.equal(table["event_name"].cast(pa.string()), "$groupidentify"), False)  # noqa: FBT003
 
 
 def _epoch_s(column: pa.Array) -> pa.Array:

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from include import plans, quality, topic
 from include.contract.compression import GZIP_MAGIC, inflate
+from include.contract.dialects import reader
 from include.contract.envelope import Envelope
-from include.contract.event import parse
 from include.distinct import Tally, merge
 from include.failures import FAILED_SCHEMA, failed_rows, undecodable
 from include.lake import Lake, file_name, part_name
@@ -213,7 +213,8 @@ def open_envelope(record: Record) -> Decoded:
     """Open one envelope; raises ValueError or msgspec's DecodeError where it is none."""
     envelope = Envelope.parse(record.headers, record.value)
     body = inflate(envelope.value, MAX_INFLATED_BYTES) if envelope.value.startswith(GZIP_MAGIC) else envelope.value
-    parsed = parse(body)
+    dialect = reader(envelope.dialect, envelope.call)
+    parsed = dialect.parse(body, envelope)
     return Decoded(
         offset=record.offset,
         source_id=envelope.source_id,
@@ -224,6 +225,8 @@ def open_envelope(record: Record) -> Decoded:
         extra=parsed.extra,
         problems=parsed.problems,
         rejected=_within(envelope.rejected, len(parsed.events)),
+        country=envelope.country or None,
+        cut=dialect.split,
     )
 
 

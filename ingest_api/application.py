@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -16,18 +17,29 @@ from ingest_api import logs, services, settings
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import HTTPProtocol, Request, Response, Scope
 from ingest_api.services import Services
+from ingest_api.side_routes import options
 
 log = logging.getLogger(__name__)
 
+Headers = tuple[tuple[str, str], ...]
 Verb = Callable[[Request, Services], Awaitable[Response]]
 Routes = Mapping[str, Mapping[str, Verb]]
+_SHOWN_PATH = re.compile(r"[^/]{16,}")
+"""Long parts of a path may be keys, which must not get into a log."""
 
 
 class Application:
-    """An RSGI application over a table of routes: path, then method."""
+    """An RSGI application over two tables of routes (path, then method): for clients, with web pages, and operators.
 
-    def __init__(self, routes: Routes) -> None:
-        self._routes = routes
+    A `*` in a path stands for one part of it.
+    """
+
+    def __init__(self, for_clients: Routes, for_operators: Routes) -> None:
+        self._for_clients = for_clients
+        self._routes = {**for_operators, **for_clients}
+        self._patterns = [
+            (re.compile(re.escape(path).replace(r"\*", "[^/]+")), path) for path in self._routes if "*" in path
+        ]
         self._services: Services
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -47,29 +59,37 @@ class Application:
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Serve one request."""
         request = Request(scope, protocol, os.urandom(16).hex(), datetime.now(UTC), time.monotonic())
+        route = self._route(scope.path)
         try:
-            verb = self._verb(scope)
+            verb = self._verb(scope.method, route)
             response = await verb(request, self._services)
             outcome = Outcome.ACCEPTED
         except RefusedError as refused:
-            response, outcome = self._refusal(request, refused), refused.outcome
+            response, outcome = self._refusal(request, refused, route), refused.outcome
         except Exception:
             log.exception("failed", extra=_about(request))
             outcome = Outcome.INTERNAL
-            response = self._refusal(request, RefusedError(outcome))
-        self._services.metrics.answered(outcome.error)
-        _write(request, response)
+            response = self._refusal(request, RefusedError(outcome), route)
+        self._services.metrics.answered(outcome.error, request.dialect, request.source_id)
+        _write(request, response, self._services.cors.headers(scope) if route in self._for_clients else ())
 
-    def _verb(self, scope: Scope) -> Verb:
-        methods = self._routes.get(scope.path)
-        if methods is None:
+    def _route(self, path: str) -> str:
+        """Return the path of the table that a request's path belongs to; empty where there is none."""
+        if path in self._routes:
+            return path
+        return next((route for pattern, route in self._patterns if pattern.fullmatch(path)), "")
+
+    def _verb(self, method: str, route: str) -> Verb:
+        if not route:
             raise RefusedError(Outcome.NOT_FOUND)
-        verb = methods.get(scope.method)
+        verb = self._routes[route].get(method)
+        if verb is None and method == "OPTIONS" and route in self._for_clients:
+            return options
         if verb is None:
-            raise RefusedError(Outcome.METHOD_NOT_ALLOWED, f"use {' or '.join(methods)}")
+            raise RefusedError(Outcome.METHOD_NOT_ALLOWED, f"use {' or '.join(self._routes[route])}")
         return verb
 
-    def _refusal(self, request: Request, refused: RefusedError) -> Response:
+    def _refusal(self, request: Request, refused: RefusedError, route: str) -> Response:
         outcome = refused.outcome
         log.info("refused", extra={**_about(request), "outcome": outcome.error, "reason": refused.message})
         body = {
@@ -77,26 +97,32 @@ class Application:
             "error": outcome.error,
             "message": refused.message,
             "request_id": request.request_id,
+            **refused.details,
         }
-        return Response(msgspec.json.encode(body), outcome.status, headers=self._extra_headers(request, outcome))
+        return Response(msgspec.json.encode(body), outcome.status, headers=self._extra_headers(route, outcome))
 
-    def _extra_headers(self, request: Request, outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    def _extra_headers(self, route: str, outcome: Outcome) -> tuple[tuple[str, str], ...]:
         match outcome.status:
             case 401:
                 return (("www-authenticate", 'Bearer realm="events"'),)
             case 405:
-                return (("allow", ", ".join(self._routes[request.scope.path])),)
-            case 503:
+                return (("allow", ", ".join(self._routes[route])),)
+            case 429 | 503:
                 return (("retry-after", str(self._services.configuration.api.retry_after_seconds)),)
         return ()
 
 
 def _about(request: Request) -> dict[str, str]:
-    return {"request_id": request.request_id, "method": request.scope.method, "path": request.scope.path[:200]}
+    return {
+        "request_id": request.request_id,
+        "method": request.scope.method,
+        "path": _SHOWN_PATH.sub("…", request.scope.path[:200]),
+        "source_id": request.source_id,
+    }
 
 
-def _write(request: Request, response: Response) -> None:
-    headers = [("content-type", response.content_type), ("x-request-id", request.request_id), *response.headers]
+def _write(request: Request, response: Response, cors: Headers) -> None:
+    headers = [("content-type", response.content_type), ("x-request-id", request.request_id), *response.headers, *cors]
     if response.file is None:
         request.protocol.response_bytes(response.status, headers, response.body)
     else:

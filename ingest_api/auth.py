@@ -4,16 +4,49 @@ from __future__ import annotations
 
 import base64
 import binascii
+from urllib.parse import parse_qs
 
-from include.contract.sources import Registry, Source
+from include.contract.sources import Registry, Source, WatchedRegistry
+from ingest_api.grace import Grace
 from ingest_api.outcomes import Outcome, RefusedError
+from ingest_api.rsgi import Scope
+
+_SOFTENED = {Outcome.UNKNOWN_KEY: Outcome.KEY_NOT_YET_KNOWN, Outcome.SOURCE_DISABLED: Outcome.SOURCE_ON_HOLD}
 
 
-def authenticate(authorization: str | None, registry: Registry | None) -> Source:
-    """Return the enabled source of the key in an Authorization header; raises RefusedError, never repeating the key."""
+class Authenticator:
+    """Knows the sources, and how long one that may not send was asked to wait."""
+
+    def __init__(self, sources: WatchedRegistry, grace: Grace) -> None:
+        self._sources = sources
+        self._grace = grace
+
+    def at_once(self, key: str | None) -> Source:
+        """Return the enabled source of a write key; raises RefusedError with the honest answer."""
+        return authenticate(key, self._sources.current())
+
+    def patient(self, key: str | None) -> Source:
+        """Return the enabled source of a write key; raises RefusedError, at first with one that asks to try again.
+
+        The vendors' SDKs delete their events or switch themselves off on anything that sounds final, and an unknown
+        key or a disabled source is mostly an operator's mistake.
+        """
+        registry = self._sources.current()
+        if registry is not None:
+            self._grace.follow(registry)
+        try:
+            return authenticate(key, registry)
+        except RefusedError as refused:
+            softened = _SOFTENED.get(refused.outcome)
+            if softened is None or key is None or self._grace.is_over(key):
+                raise
+            raise RefusedError(softened) from refused
+
+
+def authenticate(key: str | None, registry: Registry | None) -> Source:
+    """Return the enabled source of a write key; raises RefusedError, never repeating the key."""
     if registry is None:
         raise RefusedError(Outcome.NO_SOURCES)
-    key = write_key(authorization)
     if not key:
         raise RefusedError(Outcome.MISSING_KEY)
     source = registry.find(key)
@@ -22,6 +55,11 @@ def authenticate(authorization: str | None, registry: Registry | None) -> Source
     if not source.enabled:
         raise RefusedError(Outcome.SOURCE_DISABLED)
     return source
+
+
+def key_in_url(scope: Scope) -> str | None:
+    """Read the key of a browser's last beacon, which can have no headers (RudderStack: `?writeKey=`)."""
+    return next(iter(parse_qs(scope.query_string).get("writeKey", [])), None)
 
 
 def write_key(authorization: str | None) -> str | None:

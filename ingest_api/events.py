@@ -2,38 +2,62 @@
 
 from __future__ import annotations
 
-import time
-
 import msgspec
 
-from include.contract import edge
-from include.contract.envelope import Envelope
+from include.contract import edge, splitting
+from include.contract.extra import request_fields
 from include.contract.sources import Source
-from ingest_api import auth, body
+from ingest_api import auth, body, storing
+from ingest_api.body import Body
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
+from ingest_api.storing import Taken
 
 DIALECT = "v1"
+_EVENTS = "events"
 
 
 async def post_events(request: Request, services: Services) -> Response:
     """Store one batch; the answer 200 means that every event is durable, the bad ones among them."""
-    api = services.configuration.api
-    source = auth.authenticate(request.scope.headers.get("authorization"), services.sources.current())
-    got = await body.read(request, api.max_body_bytes, api.max_inflated_bytes)
-    checked = _check(got.inflated, api.max_events)
-    envelope = _envelope(request, source, got, checked)
-    await services.delivery.store(checked.key, got.raw, envelope.headers())
-    services.metrics.stored(
-        checked.event_count, len(checked.rejected), len(got.raw), time.monotonic() - request.began_at
+    source, got, checked = await _checked(request, services)
+    taken = Taken(
+        source=source,
+        dialect=DIALECT,
+        call="",
+        body=got,
+        event_count=checked.event_count,
+        device=checked.key,
+        events_key=_EVENTS,
+        cut=lambda: (request_fields(got.inflated, _EVENTS), splitting.split(got.inflated)),
+        rejected=checked.rejected,
+        known=services.origin.of(request.scope),
     )
+    await storing.store(request, services, taken)
     return Response(_answer(checked))
+
+
+async def post_validate(request: Request, services: Services) -> Response:
+    """Answer as `post_events` would, and store nothing."""
+    _, _, checked = await _checked(request, services)
+    return Response(_answer(checked))
+
+
+async def _checked(request: Request, services: Services) -> tuple[Source, Body, edge.Checked]:
+    api = services.configuration.api
+    request.dialect = DIALECT
+    key = auth.write_key(request.scope.headers.get("authorization"))
+    source = services.auth.at_once(key)
+    request.source_id = source.id
+    got = await body.read(request, api.max_body_bytes, api.max_inflated_bytes)
+    return source, got, await storing.off_loop(len(got.inflated), lambda: _check(got.inflated, api.max_events))
 
 
 def _check(inflated: bytes, max_events: int) -> edge.Checked:
     try:
         checked = edge.check(inflated)
+        if splitting.listed_twice(inflated):
+            raise edge.NotARequestError("the list events is there twice")
     except edge.NotARequestError as error:
         raise RefusedError(Outcome.INVALID_BODY, str(error)) from error
     if checked.event_count == 0:
@@ -43,19 +67,6 @@ def _check(inflated: bytes, max_events: int) -> edge.Checked:
             Outcome.TOO_MANY_EVENTS, f"{checked.event_count} events in one request, the limit is {max_events}"
         )
     return checked
-
-
-def _envelope(request: Request, source: Source, got: body.Body, checked: edge.Checked) -> Envelope:
-    return Envelope(
-        request_id=request.request_id,
-        source_id=source.id,
-        dialect=DIALECT,
-        received_at=request.received_at,
-        content_encoding=got.encoding,
-        event_count=checked.event_count,
-        value=got.raw,
-        rejected=checked.rejected,
-    )
 
 
 def _answer(checked: edge.Checked) -> bytes:

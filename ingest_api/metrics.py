@@ -25,7 +25,7 @@ class Metrics(Collector):  # type: ignore[misc]
     """One instance per process."""
 
     def __init__(self) -> None:
-        self._requests: Counter[str] = Counter()
+        self._requests: Counter[tuple[str, str, str]] = Counter()
         self._accepted = 0
         self._rejected = 0
         self._bytes = 0
@@ -35,9 +35,9 @@ class Metrics(Collector):  # type: ignore[misc]
         self._spool = SpoolStatus()
         self._ready = False
 
-    def answered(self, outcome: str) -> None:
-        """Count one answered request."""
-        self._requests[outcome] += 1
+    def answered(self, outcome: str, dialect: str, source_id: str) -> None:
+        """Count one answered request; the source is empty where no valid key came."""
+        self._requests[outcome, dialect, source_id] += 1
 
     def stored(self, events: int, rejected: int, size_bytes: int, seconds: float) -> None:
         """Count one request that was durable `seconds` after its arrival."""
@@ -56,9 +56,12 @@ class Metrics(Collector):  # type: ignore[misc]
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric of the list."""
-        requests = CounterMetricFamily("ingest_requests", "Requests answered, by outcome", labels=["outcome"])
-        for outcome, count in self._requests.items():
-            requests.add_metric([outcome], count)
+        labels = ["outcome", "dialect", "source_id"]
+        requests = CounterMetricFamily(
+            "ingest_requests", "Requests answered, by outcome, dialect and source", labels=labels
+        )
+        for values, count in self._requests.items():
+            requests.add_metric(values, count)
         yield requests
         events = CounterMetricFamily("ingest_events", "Events made durable, by verdict", labels=["verdict"])
         events.add_metric(["accepted"], self._accepted)

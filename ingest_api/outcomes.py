@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -37,6 +38,12 @@ class Outcome(Enum):
     SPOOL_FULL = _Row(
         503, "spool_full", "Kafka is away and the spool takes nothing more; send the same bytes again after Retry-After"
     )
+    KEY_NOT_YET_KNOWN = _Row(
+        503, "key_not_yet_known", "No source has this write key yet; send the same bytes again, and tell the operator"
+    )
+    SOURCE_ON_HOLD = _Row(
+        503, "source_on_hold", "The source was switched off; send the same bytes again, and ask its owner"
+    )
     NO_SOURCES = _Row(503, "no_sources", "The list of sources cannot be read yet; send the same bytes again")
 
     @property
@@ -56,9 +63,13 @@ class Outcome(Enum):
 
 
 class RefusedError(Exception):
-    """Ends a request with an outcome other than success; `message` is what the client reads."""
+    """Ends a request with an outcome other than success; `message` is what the client reads.
 
-    def __init__(self, outcome: Outcome, message: str = "") -> None:
+    `details` are further keys of the answer that a dialect's SDKs look at.
+    """
+
+    def __init__(self, outcome: Outcome, message: str = "", details: Mapping[str, object] | None = None) -> None:
         super().__init__(message or outcome.meaning)
         self.outcome = outcome
+        self.details = details or {}
         self.message = message or outcome.meaning

@@ -26,6 +26,10 @@ class Scope(Protocol):
     @property
     def path(self) -> str: ...  # noqa: D102
     @property
+    def client(self) -> str: ...  # noqa: D102 - address:port of the peer
+    @property
+    def query_string(self) -> str: ...  # noqa: D102
+    @property
     def headers(self) -> RequestHeaders: ...  # noqa: D102
 
 
@@ -45,8 +49,8 @@ class HTTPProtocol(Protocol):
         """Answer with a file."""
 
 
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """One request on its way through the API."""
+class Request(msgspec.Struct, gc=False):
+    """One request on its way through the API; what it turns out to be is filled in on the way, for metrics and logs."""
 
     scope: Scope
     protocol: HTTPProtocol
@@ -54,6 +58,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     received_at: datetime
     began_at: float
     """Monotonic seconds; durations are measured from here."""
+    dialect: str = "none"
+    source_id: str = ""
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

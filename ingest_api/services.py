@@ -12,9 +12,13 @@ from confluent_kafka.admin import AdminClient
 from include.contract import topic_spec
 from include.contract.sources import WatchedRegistry
 from include.errors import TransientError
+from ingest_api.auth import Authenticator
+from ingest_api.cors import Cors
 from ingest_api.delivery import Delivery
 from ingest_api.drainer import Drainer
+from ingest_api.grace import Grace
 from ingest_api.metrics import Metrics
+from ingest_api.origin import Origin
 from ingest_api.publisher import Publisher
 from ingest_api.readiness import Readiness
 from ingest_api.settings import Configuration
@@ -29,12 +33,15 @@ class Services(msgspec.Struct, frozen=True):
 
     configuration: Configuration
     sources: WatchedRegistry
+    auth: Authenticator
     publisher: Publisher
     delivery: Delivery
     spool: Spool | None
     drainer: Drainer | None
     readiness: Readiness
     metrics: Metrics
+    origin: Origin
+    cors: Cors
 
 
 def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Services:
@@ -52,12 +59,15 @@ def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Serv
     return Services(
         configuration=configuration,
         sources=sources,
+        auth=Authenticator(sources, Grace(configuration.api.grace_seconds)),
         publisher=publisher,
         delivery=Delivery(publisher, spool, configuration.topic.max_message_bytes),
         spool=spool,
         drainer=Drainer(spool, publisher, lambda: readiness.kafka_answers) if spool else None,
         readiness=readiness,
         metrics=Metrics(),
+        origin=Origin(configuration.api),
+        cors=Cors(configuration.api.cors_origins),
     )
 
 

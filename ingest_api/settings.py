@@ -25,11 +25,22 @@ class Settings(msgspec.Struct, frozen=True):
     sources_path: Annotated[
         Path, Meta(description="File with the sources and the hashes of their write keys (JSON)")
     ] = Path("sources.json")
+    grace_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="How long a key that may not send (unknown, or of a disabled source) is answered 503 from when "
+            "it first came, before 401 or 403, on which mobile SDKs delete events, in seconds; 0: not at all",
+        ),
+    ] = 86_400
     max_body_bytes: Annotated[
-        int, Meta(ge=1, description="Largest request body as it comes, in bytes; keep it below TOPIC_MAX_MESSAGE_BYTES")
-    ] = 8_000_000
+        int,
+        Meta(
+            ge=1, description="Largest request body as it comes, in bytes; one above TOPIC_MAX_MESSAGE_BYTES is divided"
+        ),
+    ] = 21_000_000
     max_inflated_bytes: Annotated[int, Meta(ge=1, description="Largest request body after inflating, in bytes")] = (
-        20_000_000
+        21_000_000
     )
     max_events: Annotated[int, Meta(ge=1, description="Most events in one request")] = 5_000
     ack_timeout_ms: Annotated[
@@ -63,7 +74,9 @@ class Settings(msgspec.Struct, frozen=True):
     queue_bytes: Annotated[
         int, Meta(ge=1024 * 1024, description="Most bytes waiting for Kafka; above it the answer is 503 at once")
     ] = 256 * 1024 * 1024
-    retry_after_seconds: Annotated[int, Meta(ge=0, description="Retry-After of every answer 503, in seconds")] = 1
+    retry_after_seconds: Annotated[
+        int, Meta(ge=0, description="Retry-After of every answer 429 and 503, in seconds")
+    ] = 5
     check_interval_seconds: Annotated[
         float, Meta(gt=0, description="Time between two checks of the topic for /health/ready, in seconds")
     ] = 3.0
@@ -74,6 +87,21 @@ class Settings(msgspec.Struct, frozen=True):
     stop_timeout_seconds: Annotated[
         int, Meta(ge=1, le=60, description="How long requests in progress may take after SIGTERM, in seconds")
     ] = 8
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Meta(description="Origins of web pages that may post, such as https://shop.example; * is every one"),
+    ] = ("*",)
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses or networks of gateways whose headers about the client are believed; empty: none"),
+    ] = ()
+    country_header: Annotated[
+        str, Meta(description="Header in which a trusted gateway names the client's country; empty: none")
+    ] = ""
+    client_ip: Annotated[
+        Literal["none", "truncated"],
+        Meta(description="What is kept of a client's address: none, or truncated to 24 bits (IPv6: 48)"),
+    ] = "none"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level of what is logged")
     ] = "info"

@@ -12,13 +12,19 @@ VERSION = "1"
 ContentEncoding = Literal["gzip", "identity"]
 
 _REJECTED = msgspec.json.Decoder(dict[int, str], strict=False)
+_WHERE_KNOWN = (
+    "call", "platform", "country", "client_ip", "user_agent", "client_sent_at", "client_device_id", "part",
+)  # fmt: skip
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
     """What the edge knows about a request (record headers) beside the client's own bytes (record value).
 
-    `rejected` maps the index of each event that the edge found bad to the reason. Headers that this version does not
-    know are ignored when reading, so that a newer API can run before a newer drain.
+    `rejected` maps the index of each event that the edge found bad to the reason. What is written only where the edge
+    knows it: `call`, the kind of call where the dialect has several; `platform`, the source's; `country` and
+    `client_ip` as the gateway and the settings allow; `user_agent`; `client_sent_at` and `client_device_id`, where a
+    client sends them beside the body; `part`, as `2/3`, of a request too large for one record. Headers that this
+    version does not know are ignored when reading, so that a newer API can run before a newer drain.
     """
 
     request_id: str
@@ -29,6 +35,14 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     event_count: int
     value: bytes
     rejected: Mapping[int, str] = {}
+    call: str = ""
+    platform: str = ""
+    country: str = ""
+    client_ip: str = ""
+    user_agent: str = ""
+    client_sent_at: str = ""
+    client_device_id: str = ""
+    part: str = ""
 
     def headers(self) -> list[tuple[str, str | bytes | None]]:
         """Return the record headers, all UTF-8 text."""
@@ -43,6 +57,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
         ]
         if self.rejected:
             found.append(("rejected", msgspec.json.encode(self.rejected)))
+        found.extend((name, text) for name in _WHERE_KNOWN if (text := getattr(self, name)))
         return found
 
     @classmethod
@@ -66,6 +81,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
             event_count=count,
             value=value,
             rejected=_rejected(texts.get("rejected"), count),
+            **{name: texts[name] for name in _WHERE_KNOWN if name in texts},
         )
 
 

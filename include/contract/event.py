@@ -11,15 +11,10 @@ from typing import Annotated
 
 import msgspec
 
-from include.contract.splitting import around, split
+from include.contract.extra import UNREADABLE, Fields, about_request, fields_of, free_key, join, request_fields
+from include.contract.splitting import split
 
 CONTRACT_VERSION = 1
-REQUEST_KEY = "$request"
-"""Key in `extra` under which unknown keys of the request itself are kept."""
-
-REQUEST_BYTES = 4_096
-"""Unknown keys of a request that take more than this are counted in `extra`, not copied to each event."""
-
 UtcTime = Annotated[datetime, msgspec.Meta(tz=True)]
 ABSENT = msgspec.Raw(b"null")
 
@@ -71,7 +66,6 @@ _request = msgspec.json.Decoder(_Request)
 _strict = msgspec.json.Decoder(Event)
 _tolerant = msgspec.json.Decoder(_TolerantEvent)
 _time = msgspec.json.Decoder(UtcTime)
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _string = msgspec.json.Decoder(str)
 _KNOWN = frozenset(Event.__struct_fields__)
 _TEXT = frozenset({"event_id", "event_name", "user_id", "device_id", "platform", "app_version"})
@@ -86,9 +80,9 @@ def parse(body: bytes) -> Parsed:
     """
     try:
         request = _request.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return _parse_each(body)
-    if all(map(_in_calendar, (request.sent_at, *map(attrgetter("occurred_at"), request.events)))):
+    if all(map(in_calendar, (request.sent_at, *map(attrgetter("occurred_at"), request.events)))):
         return Parsed(request.events, request.sent_at, {}, {})
     return _parse_each(body)
 
@@ -98,58 +92,50 @@ def derived_event_id(source_id: str, raw: bytes) -> str:
     return sha256(source_id.encode() + b"\0" + raw).hexdigest()
 
 
-def _request_fields(body: bytes) -> dict[str, msgspec.Raw]:
-    try:
-        return _fields.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _fields.decode(around(body).decode(errors="replace").encode())
-
-
 def _parse_each(body: bytes) -> Parsed:
     raws = split(body)
-    fields = _request_fields(body)
+    fields = request_fields(body, "events")
     parsed = Parsed([], _sent_at(fields.get("sent_at")), {}, {})
-    about_request = {key: value for key, value in fields.items() if key not in {"events", "sent_at"}}
-    if parsed.sent_at is None and "sent_at" in fields and bytes(fields["sent_at"]) != b"null":
-        about_request["sent_at"] = fields["sent_at"]
-    request_keys = _bounded(_join(about_request)) if about_request else None
+    if parsed.sent_at is not None or bytes(fields.get("sent_at", b"null")) == b"null":
+        fields.pop("sent_at", None)
+    request_keys = about_request(fields)
     for index, raw in enumerate(raws):
         event, unknown, problem = _parse_one(raw)
         parsed.events.append(event)
         if request_keys is not None:
-            unknown[_free_key(unknown)] = request_keys
+            unknown[free_key(unknown)] = request_keys
         if unknown:
-            parsed.extra[index] = _join(unknown)
+            parsed.extra[index] = join(unknown)
         if problem:
             parsed.problems[index] = problem
     return parsed
 
 
-def _parse_one(raw: bytes) -> tuple[Event, dict[str, msgspec.Raw], str | None]:
+def _parse_one(raw: bytes) -> tuple[Event, Fields, str | None]:
     try:
         event = _strict.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return _parse_odd(raw)
-    return (event, {}, None) if _in_calendar(event.occurred_at) else _parse_odd(raw)
+    return (event, {}, None) if in_calendar(event.occurred_at) else _parse_odd(raw)
 
 
-def _parse_odd(raw: bytes) -> tuple[Event, dict[str, msgspec.Raw], str | None]:
+def _parse_odd(raw: bytes) -> tuple[Event, Fields, str | None]:
     try:
-        fields = _fields.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        fields = fields_of(raw)
+    except UNREADABLE as error:
         return Event(), {}, str(error)
     unknown = {key: value for key, value in fields.items() if key not in _KNOWN}
     try:
         event = _tolerant.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return msgspec.convert(dict(_readable(fields)), Event), unknown, str(error)
-    if _in_calendar(event.occurred_at):
+    if in_calendar(event.occurred_at):
         return event, unknown, None
     event.occurred_at = None
     return event, unknown, "occurred_at: a year that no database holds"
 
 
-def _readable(fields: dict[str, msgspec.Raw]) -> Iterator[tuple[str, str]]:
+def _readable(fields: Fields) -> Iterator[tuple[str, str]]:
     """Yield the text fields of a broken event that can be read, so that a person can find it."""
     for key in _TEXT & fields.keys():
         try:
@@ -163,28 +149,9 @@ def _sent_at(raw: msgspec.Raw | None) -> datetime | None:
         moment = _time.decode(raw) if raw is not None else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return moment if _in_calendar(moment) else None
+    return moment if in_calendar(moment) else None
 
 
-def _in_calendar(moment: datetime | None) -> bool:
+def in_calendar(moment: datetime | None) -> bool:
     """Tell whether a time can be held in UTC; in the first and the last year that depends on its zone."""
     return moment is None or MINYEAR < moment.year < MAXYEAR
-
-
-def _free_key(taken: dict[str, msgspec.Raw]) -> str:
-    """Return REQUEST_KEY, made longer where the client uses that name itself."""
-    key = REQUEST_KEY
-    while key in taken:
-        key = f"${key}"
-    return key
-
-
-def _bounded(request_keys: bytes) -> msgspec.Raw:
-    if len(request_keys) <= REQUEST_BYTES:
-        return msgspec.Raw(request_keys)
-    return msgspec.Raw(b'{"omitted_bytes":%d}' % len(request_keys))
-
-
-def _join(fields: dict[str, msgspec.Raw]) -> bytes:
-    parts = (msgspec.json.encode(key) + b":" + bytes(value) for key, value in fields.items())
-    return b"{" + b",".join(parts) + b"}"

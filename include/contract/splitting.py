@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import itertools
 import re
+from functools import cache
+from typing import Any
 
 import msgspec
 
@@ -23,45 +25,46 @@ _KEY = re.compile(_STRING, re.DOTALL)
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class _Request(msgspec.Struct, gc=False):
-    events: list[msgspec.Raw]
-
-
-_request = msgspec.json.Decoder(_Request)
-
-
 class NotARequestError(ValueError):
     """The body as a whole is not a JSON object with a list of events."""
 
 
-def split(body: bytes) -> list[bytes]:
+def split(body: bytes, key: str = "events") -> list[bytes]:
     """Return each event's bytes, in order, of an inflated body; an event itself may still be anything.
 
-    Raises NotARequestError when the body has no readable list of events.
+    `key` names the list of events. Raises NotARequestError when the body has no readable list of events.
     """
     try:
-        return [bytes(raw) for raw in _request.decode(body).events]
+        return [bytes(raw) for raw in _request(key).decode(body).events]
     except msgspec.ValidationError as error:
         raise NotARequestError(_plain(error)) from error
     except _BROKEN as error:
-        return _Scanner(body).events(error)
+        return _Scanner(body, key).events(error)
 
 
-def around(body: bytes) -> bytes:
+def around(body: bytes, key: str = "events") -> bytes:
     """Return the request with an empty list of events, for a body of which `split` named the events one by one.
 
     Raises NotARequestError like `split`.
     """
-    scanner = _Scanner(body)
+    scanner = _Scanner(body, key)
     scanner.events(ValueError("an event cannot be decoded"))
     return scanner.around
 
 
-class _Scanner:
-    """Finds the elements of the top-level list `events` by brackets, strings and commas alone."""
+@cache
+def _request(key: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(
+        msgspec.defstruct("Request", [("events", list[msgspec.Raw])], rename={"events": key}, gc=False)
+    )
 
-    def __init__(self, body: bytes) -> None:
+
+class _Scanner:
+    """Finds the elements of the top-level list of events by brackets, strings and commas alone."""
+
+    def __init__(self, body: bytes, key: str) -> None:
         self._body = body
+        self._key = key
         self._depth = 0
         self._inside = False
         self._start, self._end = -1, -1
@@ -103,7 +106,7 @@ class _Scanner:
         if not keys or self._body[keys[-1].end() : at].strip() != b":":
             return False
         try:
-            return bool(msgspec.json.decode(keys[-1][0]) == "events")
+            return bool(msgspec.json.decode(keys[-1][0]) == self._key)
         except _BROKEN:
             return False
 
@@ -117,7 +120,7 @@ class _Scanner:
     def _check_around(self, cause: Exception) -> None:
         """Everything but the events must be JSON without mercy: only an event can be bad on its own."""
         try:
-            _request.decode(self.around)
+            _request(self._key).decode(self.around)
         except _BROKEN as error:
             raise _malformed(cause) from error
 
@@ -135,3 +138,19 @@ def _malformed(cause: Exception) -> NotARequestError:
 
 def _plain(error: Exception) -> str:
     return str(error).removeprefix("JSON is malformed: ").replace("`", "").replace(" - at $", " at $")
+
+
+def listed_twice(body: bytes, key: str = "events") -> bool:
+    """Tell whether a request has its list of events twice; a decoder would silently take the last one."""
+    quoted = b'"' + key.encode() + b'"'
+    if body.count(quoted) < 2:
+        return False
+    pieces = body.split(quoted)
+    # Each occurrence gets a name of its own, which only those at the top level then have as a key.
+    names = [b'"%s %d"' % (key.encode(), number) for number in range(len(pieces) - 1)]
+    renamed = b"".join(itertools.chain.from_iterable(zip(pieces, [*names, b""], strict=True)))
+    try:
+        keys = msgspec.json.decode(renamed, type=dict[str, msgspec.Raw])
+    except _BROKEN:
+        return False
+    return sum(f'"{name}"'.encode() in names for name in keys) > 1

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -158,7 +159,7 @@ def test_wrong_keys(server: ApiServer, stored: Stored, authorization: str, outco
         (b'{"events":[1]}', {"Content_Encoding": "br"}, Outcome.UNSUPPORTED_ENCODING),
         (b" " * 200_001, {}, Outcome.BODY_TOO_LARGE),
         (gzip.compress(bytes(10_000_000)), {}, Outcome.BODY_TOO_LARGE),
-        (b'{"events":["' + b"x" * 150_000 + b'"]}', {}, Outcome.RECORD_TOO_LARGE),
+        (b'{"events":["' + secrets.token_hex(98_000).encode() + b'"]}', {}, Outcome.RECORD_TOO_LARGE),
     ],
 )
 def test_refused(server: ApiServer, stored: Stored, body: bytes, headers: dict[str, str], outcome: Outcome) -> None:
@@ -170,7 +171,7 @@ def test_refused(server: ApiServer, stored: Stored, body: bytes, headers: dict[s
 def test_unknown_routes_and_methods(server: ApiServer) -> None:
     for path in ("/", "/v1/event", "/v1/events/", "/docs/../etc/passwd", "/docs/index.html"):
         _refused(server.get(path), Outcome.NOT_FOUND)
-    for method in ("GET", "PUT", "DELETE", "OPTIONS"):
+    for method in ("GET", "PUT", "DELETE"):
         answer = server.request(method, "/v1/events")
         _refused(answer, Outcome.METHOD_NOT_ALLOWED)
         assert answer.headers["allow"] == "POST"

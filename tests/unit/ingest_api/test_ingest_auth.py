@@ -23,7 +23,7 @@ def _basic(text: str) -> str:
     "header", ["Bearer key-1", "bearer   key-1 ", _basic("key-1:"), _basic("key-1"), _basic("key-1:ignored:x")]
 )
 def test_both_schemes_bring_the_key(header: str) -> None:
-    assert authenticate(header, REGISTRY) is OPEN
+    assert authenticate(write_key(header), REGISTRY) is OPEN
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_both_schemes_bring_the_key(header: str) -> None:
 def test_no_key(header: str | None) -> None:
     assert write_key(header) is None
     with pytest.raises(RefusedError) as caught:
-        authenticate(header, REGISTRY)
+        authenticate(write_key(header), REGISTRY)
     assert caught.value.outcome is Outcome.MISSING_KEY
 
 
@@ -43,13 +43,13 @@ def test_no_key(header: str | None) -> None:
 )
 def test_a_key_that_may_not_send(header: str, outcome: Outcome) -> None:
     with pytest.raises(RefusedError) as caught:
-        authenticate(header, REGISTRY)
+        authenticate(write_key(header), REGISTRY)
     assert caught.value.outcome is outcome
     assert "key-" not in caught.value.message
 
 
 def test_without_a_registry_the_client_tries_again() -> None:
     with pytest.raises(RefusedError) as caught:
-        authenticate("Bearer key-1", None)
+        authenticate("key-1", None)
     assert caught.value.outcome is Outcome.NO_SOURCES
     assert caught.value.outcome.status == 503

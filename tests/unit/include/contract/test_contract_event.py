@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.contract import edge
-from include.contract.event import REQUEST_KEY, Event, derived_event_id, parse
+from include.contract.event import Event, derived_event_id, parse
+from include.contract.extra import REQUEST_KEY
 from include.contract.splitting import split
 
 TEXT_FIELDS = sorted(set(Event.__struct_fields__) - {

@@ -38,7 +38,7 @@ def test_both_ways_of_cutting_agree(events: list[Any], around: dict[str, Any]) -
     expected = [json.loads(part) for part in split(body)]
     assert expected == events
     if events:
-        scanned = splitting._Scanner(body).events(ValueError("why"))
+        scanned = splitting._Scanner(body, "events").events(ValueError("why"))
         assert scanned == split(body)
 
 

@@ -1,0 +1,40 @@
+"""The dialects that clients speak, by the name in the envelope: how the drain cuts and reads their bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from include.contract import event
+from include.contract.dialects import amplitude, segment
+from include.contract.envelope import Envelope
+from include.contract.event import Parsed
+from include.contract.splitting import split
+
+OWN = "v1"
+AMPLITUDE = "amplitude"
+SEGMENT = "segment"
+RUDDER = "rudder"
+
+
+class Reader(NamedTuple):
+    """How the bodies of one dialect and call are read; `events_key` is empty where the body is one event."""
+
+    events_key: str
+    parse: Callable[[bytes, Envelope], Parsed]
+
+    def split(self, body: bytes) -> list[bytes]:
+        """Return the client's own bytes per event."""
+        return split(body, self.events_key) if self.events_key else [body]
+
+
+def reader(dialect: str, call: str = "") -> Reader:
+    """Return the reader of an envelope's body; raises ValueError for a dialect that this version does not know."""
+    match dialect:
+        case "v1":
+            return Reader("events", lambda body, _: event.parse(body))
+        case "amplitude":
+            return Reader(amplitude.events_key(call), amplitude.parse)
+        case "segment" | "rudder":
+            return Reader(segment.events_key(call), segment.parse)
+    raise ValueError(f"dialect is {dialect[:40]!r}, which this reader does not know")

@@ -1,0 +1,96 @@
+"""What the edge needs of a foreign dialect's body before anybody reads its events: how many, whose, with which key."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from include.contract.extra import UNREADABLE, Fields, fields_of, request_fields
+from include.contract.splitting import NotARequestError, split
+
+_text = msgspec.json.Decoder(str)
+_MASK = b'"***"'
+_DEVICE_CHARACTERS = 255
+
+
+class Outline(msgspec.Struct, frozen=True, gc=False):
+    """A body's events as the client's own bytes, and the write key as it is spelled in the body, if there is one."""
+
+    events: list[bytes]
+    key_literal: bytes | None
+    device: str | None
+    """Device, else user, of the first event: the Kafka record's key."""
+    first: Fields
+    """The first event's fields; empty where it cannot be read."""
+
+    @property
+    def write_key(self) -> str | None:
+        """Return the write key that the body carries."""
+        return None if self.key_literal is None else _text_of(self.key_literal)
+
+
+def outline(body: bytes, events_key: str, write_key_name: str, device_names: tuple[str, ...]) -> Outline:
+    """Look at an inflated body; an empty `events_key` means that the body itself is the event.
+
+    Raises NotARequestError where it is not a JSON object with a list of events.
+    """
+    events, literal = _batch(body, events_key, write_key_name) if events_key else _single(body, write_key_name)
+    first = _fields(events)
+    return Outline(events, literal, _device(first, device_names), first)
+
+
+def masked(body: bytes, key_literal: bytes) -> bytes:
+    """Return a body without its write key, which must not be stored."""
+    return body.replace(key_literal, _MASK)
+
+
+def _batch(body: bytes, events_key: str, write_key_name: str) -> tuple[list[bytes], bytes | None]:
+    try:
+        found = _request(events_key, write_key_name).decode(body)
+    except UNREADABLE:
+        events = split(body, events_key)
+        return events, _literal(request_fields(body, events_key), write_key_name)
+    return [bytes(raw) for raw in found.events], bytes(found.write_key) or None
+
+
+def _single(body: bytes, write_key_name: str) -> tuple[list[bytes], bytes | None]:
+    try:
+        fields = fields_of(body)
+    except UNREADABLE as error:
+        raise NotARequestError(str(error).removeprefix("JSON is malformed: ")) from error
+    return [body], _literal(fields, write_key_name)
+
+
+def _literal(fields: Fields, name: str) -> bytes | None:
+    return bytes(fields[name]) if name in fields else None
+
+
+@cache
+def _request(events_key: str, write_key_name: str) -> msgspec.json.Decoder[Any]:
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("events", list[Raw]), ("write_key", Raw, Raw(b""))]
+    names = {"events": events_key, "write_key": write_key_name}
+    return msgspec.json.Decoder(msgspec.defstruct("Request", fields, rename=names, gc=False))
+
+
+def _fields(events: list[bytes]) -> Fields:
+    try:
+        return fields_of(events[0])
+    except (IndexError, *UNREADABLE):
+        return {}
+
+
+def _device(first: Fields, names: tuple[str, ...]) -> str | None:
+    for name in names:
+        if name in first and (text := _text_of(bytes(first[name]))):
+            return text[:_DEVICE_CHARACTERS]
+    return None
+
+
+def _text_of(literal: bytes) -> str | None:
+    try:
+        return _text.decode(literal)
+    except UNREADABLE:
+        return None

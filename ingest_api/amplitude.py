@@ -1,0 +1,71 @@
+"""Amplitude's routes: HTTP V2, Batch, Identify and Group Identify, as its SDKs and HTTP clients use them."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Raw
+
+from include.contract.extra import Fields, fields_of, join
+from include.contract.splitting import NotARequestError
+from ingest_api.foreign import Dialect, Taking, take
+from ingest_api.rsgi import Request, Response
+from ingest_api.services import Services
+
+_MOST_FORM_FIELDS = 20
+
+
+def identification(body: bytes) -> bytes:
+    """Return an Identify request, which may be a form and may hold one object or a list, as JSON with a list.
+
+    Raises NotARequestError for what is neither JSON nor a form.
+    """
+    try:
+        fields = fields_of(body) if body.lstrip()[:1] == b"{" else _form(body)
+    except (ValueError, RecursionError) as error:
+        raise NotARequestError(f"neither JSON nor a form: {error}") from error
+    found = bytes(fields.get("identification", b"[]"))
+    if found[:1] == b"[" and body.lstrip()[:1] == b"{":
+        return body
+    return join({**fields, "identification": Raw(found if found[:1] == b"[" else b"[" + found + b"]")})
+
+
+def _form(body: bytes) -> Fields:
+    pairs = parse_qsl(body.decode(), strict_parsing=True, max_num_fields=_MOST_FORM_FIELDS)
+    return {
+        name: Raw(text.strip().encode() if name == "identification" else msgspec.json.encode(text))
+        for name, text in pairs
+    }
+
+
+_EVENTS = Dialect("amplitude", "api_key", ("device_id", "user_id"))
+_IDENTIFY = Dialect("amplitude", "api_key", ("device_id", "user_id"), identification)
+
+
+async def post_httpapi(request: Request, services: Services) -> Response:
+    """Store what an Amplitude SDK sends."""
+    return _answer(request, await take(request, services, _EVENTS, "httpapi", "events"))
+
+
+async def post_batch(request: Request, services: Services) -> Response:
+    """Store a batch of up to 20 MB."""
+    return _answer(request, await take(request, services, _EVENTS, "batch", "events"))
+
+
+async def post_identify(request: Request, services: Services) -> Response:
+    """Store changes of user properties, each as an event `$identify`."""
+    return _answer(request, await take(request, services, _IDENTIFY, "identify", "identification"))
+
+
+async def post_groupidentify(request: Request, services: Services) -> Response:
+    """Store changes of group properties, each as an event `$groupidentify`."""
+    return _answer(request, await take(request, services, _IDENTIFY, "groupidentify", "identification"))
+
+
+def _answer(request: Request, taking: Taking) -> Response:
+    """Answer as Amplitude does (HTTP V2 API, SuccessSummary); the Python SDK loses events without `code`."""
+    return Response(
+        b'{"code":200,"events_ingested":%d,"payload_size_bytes":%d,"server_upload_time":%d}'
+        % (len(taking.outline.events), len(taking.body.inflated), request.received_at.timestamp() * 1000)
+    )

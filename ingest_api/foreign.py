@@ -1,0 +1,106 @@
+"""Takes a request of a vendor's dialect: read, find the key, look at its outline, store; the dialect answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from include.contract.extra import request_fields
+from include.contract.outline import Outline, masked, outline
+from include.contract.sources import Source
+from include.contract.splitting import NotARequestError, listed_twice
+from ingest_api import auth, body, storing
+from ingest_api.body import Body
+from ingest_api.outcomes import Outcome, RefusedError
+from ingest_api.rsgi import Request
+from ingest_api.services import Services
+from ingest_api.storing import Taken
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """What tells one vendor's requests from another's."""
+
+    name: str
+    write_key_name: str
+    """Key in the body that holds the write key."""
+    device_names: tuple[str, ...]
+    """Keys of an event that name its device, else its user."""
+    opened: Callable[[bytes], bytes] = bytes
+    """Turns an inflated body into JSON, where it may come in another form."""
+
+
+class Taking(msgspec.Struct, frozen=True, gc=False):
+    """A stored request, for the answer."""
+
+    outline: Outline
+    body: Body
+    source: Source
+
+
+async def take(
+    request: Request,
+    services: Services,
+    dialect: Dialect,
+    call: str,
+    events_key: str,
+    known: Mapping[str, str] | None = None,
+    name: Callable[[Outline], str] | None = None,
+) -> Taking:
+    """Store a request; returns once it is durable. An empty `events_key` means that the body is one event."""
+    api = services.configuration.api
+    request.dialect = dialect.name
+    got = await body.read(request, api.max_body_bytes, api.max_inflated_bytes)
+    got, seen = await storing.off_loop(len(got.inflated), lambda: _look(got, dialect, events_key))
+    source = _source(request, services, seen)
+    _require_count(len(seen.events), api.max_events)
+    got = await storing.off_loop(len(got.inflated), lambda: _without_key(got, seen, services))
+    taken = Taken(
+        source=source,
+        dialect=name(seen) if name else dialect.name,
+        call=call,
+        body=got,
+        event_count=len(seen.events),
+        device=seen.device,
+        events_key=events_key,
+        cut=lambda: (request_fields(got.inflated, events_key), seen.events),
+        known={**services.origin.of(request.scope), "platform": source.platform, **(known or {})},
+    )
+    await storing.store(request, services, taken)
+    return Taking(seen, got, source)
+
+
+def _look(got: Body, dialect: Dialect, events_key: str) -> tuple[Body, Outline]:
+    try:
+        text = dialect.opened(got.inflated)
+        if text is not got.inflated:
+            got = Body(text, text, "identity")
+        seen = outline(text, events_key, dialect.write_key_name, dialect.device_names)
+        if events_key and listed_twice(text, events_key):
+            raise NotARequestError(f"the list {events_key} is there twice")
+    except NotARequestError as error:
+        raise RefusedError(Outcome.INVALID_BODY, str(error)) from error
+    return got, seen
+
+
+def _source(request: Request, services: Services, seen: Outline) -> Source:
+    key = auth.write_key(request.scope.headers.get("authorization")) or seen.write_key or auth.key_in_url(request.scope)
+    source = services.auth.patient(key)
+    request.source_id = source.id
+    return source
+
+
+def _require_count(count: int, most: int) -> None:
+    if count == 0:
+        raise RefusedError(Outcome.NO_EVENTS)
+    if count > most:
+        raise RefusedError(Outcome.TOO_MANY_EVENTS, f"{count} events in one request, the limit is {most}")
+
+
+def _without_key(got: Body, seen: Outline, services: Services) -> Body:
+    """Take a valid write key out of the body: it must not be stored. Nothing else is touched."""
+    key, registry = seen.write_key, services.sources.current()
+    if key is None or seen.key_literal is None or registry is None or registry.find(key) is None:
+        return got
+    text = masked(got.inflated, seen.key_literal)
+    return Body(storing.compressed(text) if got.encoding == "gzip" else text, text, got.encoding)

@@ -1,0 +1,70 @@
+"""What the edge knows of where a request comes from: country, shortened address, user agent."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from ingest_api.rsgi import Scope
+from ingest_api.settings import Settings
+
+_USER_AGENT_CHARACTERS = 255
+_COUNTRY_CHARACTERS = 64
+_KEPT_BITS = {4: 24, 6: 48}
+Network = IPv4Network | IPv6Network
+
+
+class Origin:
+    """Reads a request's origin; headers that a gateway sets count only when a trusted gateway sent them."""
+
+    def __init__(self, api: Settings) -> None:
+        """Take the settings; raises ValueError where a trusted proxy is not an address or network."""
+        self._trusted: list[Network] = [ip_network(text, strict=False) for text in api.trusted_proxies]
+        self._country_header = api.country_header.lower()
+        self._keep_ip = api.client_ip == "truncated"
+        self._asks_gateway = bool(self._trusted and (self._country_header or self._keep_ip))
+
+    def of(self, scope: Scope) -> dict[str, str]:
+        """Return the envelope's fields that are known."""
+        found = {"user_agent": _clean(scope.headers.get("user-agent"), _USER_AGENT_CHARACTERS)}
+        if not (self._asks_gateway or self._keep_ip):
+            return found
+        peer = scope.client.rpartition(":")[0].strip("[]")
+        is_gateway = self._is_trusted(peer)
+        if is_gateway and self._country_header:
+            found["country"] = _clean(scope.headers.get(self._country_header), _COUNTRY_CHARACTERS)
+        if self._keep_ip:
+            forwarded = scope.headers.get("x-forwarded-for") if is_gateway else None
+            found["client_ip"] = truncated(self._client(forwarded) or peer)
+        return found
+
+    def _client(self, forwarded: str | None) -> str:
+        """Return the last address that no trusted gateway added: what stands before it anybody may have written."""
+        for address in reversed([part.strip() for part in (forwarded or "").split(",")]):
+            if not self._is_trusted(address):
+                return address
+        return ""
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._trusted)
+
+
+def truncated(address: str) -> str:
+    """Return the network of an address: 24 bits of IPv4, 48 of IPv6; empty for what is no address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return ""
+    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
+    return str(ip_network((mapped, _KEPT_BITS[mapped.version]), strict=False).network_address)
+
+
+def _clean(text: str | None, most: int) -> str:
+    """Return a header value as UTF-8 text of a bounded length, without control characters."""
+    if not text:
+        return ""
+    kept = text[:most].encode("utf-8", "replace").decode()
+    return kept if kept.isprintable() else "".join(filter(str.isprintable, kept))

@@ -1,0 +1,116 @@
+"""What a request of a mapped dialect says beside its events, and the calls that are events of their own kind."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from include.contract.dialects import reader
+from include.contract.splitting import NotARequestError
+from tests.unit.include.contract.dialects.test_dialect_tables import parse, value
+
+SENT = datetime(2026, 11, 22, 10, 0, 1, tzinfo=UTC)
+SENT_TEXT = "2026-11-22T10:00:01.000Z"
+TRACK = {"type": "track", "event": "opened", "anonymousId": "d-1", "messageId": "m-1"}
+
+
+def test_the_time_of_sending_is_the_requests() -> None:
+    events = [{"event_type": "a", "device_id": "d"}]
+    assert parse("amplitude", {"events": events, "client_upload_time": SENT_TEXT}).sent_at == SENT
+    assert parse("segment", {"batch": [TRACK], "sentAt": SENT_TEXT}).sent_at == SENT
+    assert parse("segment", {**TRACK, "sentAt": SENT_TEXT}, "track").sent_at == SENT
+    assert parse("rudder", {"batch": [TRACK]}, client_sent_at=SENT_TEXT).sent_at == SENT
+    assert parse("rudder", {"batch": [TRACK]}, client_sent_at='x"').sent_at is None
+
+
+def test_an_unreadable_time_of_sending_is_kept() -> None:
+    parsed = parse("segment", {"batch": [TRACK], "sentAt": "yesterday"})
+    assert parsed.sent_at is None
+    assert json.loads(parsed.extra[0])["$request"] == {"sentAt": "yesterday"}
+
+
+def test_the_write_key_is_nowhere() -> None:
+    for parsed in (
+        parse("amplitude", {"api_key": "***", "events": [{"event_type": "a"}]}),
+        parse("segment", {"writeKey": "***", "batch": [TRACK]}),
+        parse("segment", {"writeKey": "***", **TRACK}, "track"),
+    ):
+        assert "***" not in json.dumps({index: text.decode() for index, text in parsed.extra.items()})
+
+
+def test_other_keys_of_the_request_are_kept() -> None:
+    parsed = parse("amplitude", {"events": [{"event_type": "a"}], "options": {"min_id_length": 1}, "n": None})
+    assert json.loads(parsed.extra[0]) == {"$request": {"options": {"min_id_length": 1}}}
+    assert parse("amplitude", {"events": [{"event_type": "a"}], "options": {}}).extra == {}
+
+
+def test_what_a_batch_says_of_its_events_is_merged_into_them() -> None:
+    event = {**TRACK, "context": {"app": {"version": "2"}}, "integrations": {"B": True}}
+    batch = {"context": {"app": {"version": "1"}, "locale": "de-DE"}, "integrations": {"A": False}}
+    parsed = parse("segment", {"batch": [event], **batch})
+    assert (parsed.events[0].app_version, parsed.events[0].locale) == ("2", "de-DE")
+    extra = json.loads(parsed.extra[0])
+    assert extra["integrations"] == {"A": False, "B": True}
+    assert "$request" not in extra
+
+
+@pytest.mark.parametrize("call", ["identify", "page", "screen", "group", "alias"])
+@pytest.mark.parametrize("alone", [True, False])
+def test_every_kind_of_call_is_an_event(call: str, alone: bool) -> None:
+    event = {"userId": "u-1", "messageId": "m", "previousId": "d-1", "groupId": "g", "name": "Home", "event": "x"}
+    event |= {"traits": {"plan": "gold"}, "type": call}  # type: ignore[dict-item]
+    parsed = parse("segment", event if alone else {"batch": [event]}, call if alone else "batch")
+    (found,) = parsed.events
+    assert (found.event_name, found.user_id, found.event_id) == (call, "u-1", "m")
+    extra = json.loads(parsed.extra[0])
+    assert (extra["previousId"], extra["groupId"], extra["name"], extra["event"]) == ("d-1", "g", "Home", "x")
+    if call == "identify":
+        assert value(found, "user_properties") == {"plan": "gold"}
+    else:
+        assert value(found, "user_properties") is None
+        assert extra["traits"] == {"plan": "gold"}
+
+
+def test_the_route_says_which_call_it_is() -> None:
+    parsed = parse("segment", {"event": "opened", "userId": "u", "type": "page"}, "track")
+    assert parsed.events[0].event_name == "opened"
+
+
+def test_identify_requests_are_events() -> None:
+    operations = {"$set": {"plan": "gold"}, "$add": {"visits": 2}}
+    body = {"identification": [{"user_id": "u", "user_properties": operations}]}
+    (event,) = parse("amplitude", body, "identify").events
+    assert (event.event_name, event.user_id, value(event, "user_properties")) == ("$identify", "u", operations)
+    (group,) = parse("amplitude", {"identification": [{"group_type": "org"}]}, "groupidentify").events
+    assert group.event_name == "$groupidentify"
+
+
+def test_what_the_edge_knows_fills_in() -> None:
+    parsed = parse("segment", {"batch": [{**TRACK, "anonymousId": None}]}, platform="web", client_device_id="d-9")
+    assert (parsed.events[0].platform, parsed.events[0].device_id) == ("web", "d-9")
+    known = parse("segment", {"batch": [{**TRACK, "channel": "server"}]}, platform="web", client_device_id="d-9")
+    assert (known.events[0].platform, known.events[0].device_id) == ("server", "d-1")
+
+
+def test_the_remote_address_is_what_the_edge_says() -> None:
+    body: Any = {"events": [{"event_type": "a", "ip": "$remote"}, {"event_type": "b", "ip": "192.0.2.7"}]}
+    without = parse("amplitude", body)
+    assert {i: json.loads(text) for i, text in without.extra.items()} == {1: {"ip": "192.0.2.7"}}
+    known = parse("amplitude", body, client_ip="198.51.100.0")
+    assert json.loads(known.extra[0]) == {"ip": "198.51.100.0"}
+
+
+@pytest.mark.parametrize(("dialect", "call"), [("amplitude", ""), ("segment", "batch"), ("segment", "track")])
+@pytest.mark.parametrize("body", [b"", b"[]", b"7", b'{"events":{},"batch":{}', b"\xff"])
+def test_what_is_no_request_is_refused(dialect: str, call: str, body: bytes) -> None:
+    with pytest.raises(NotARequestError):
+        parse(dialect, body, call)
+
+
+def test_the_clients_own_bytes_of_each_event() -> None:
+    assert reader("amplitude").split(b'{"events":[ {"a":1.0} ,7]}') == [b'{"a":1.0}', b"7"]
+    assert reader("segment", "batch").split(b'{"batch":[{}]}') == [b"{}"]
+    assert reader("segment", "track").split(b'{"event": "x"}') == [b'{"event": "x"}']

@@ -1,0 +1,84 @@
+"""The edge's look at a foreign body: events, key, first device; and its division into parts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.contract.extra import request_fields
+from include.contract.outline import Outline, masked, outline
+from include.contract.parts import divide
+from include.contract.splitting import NotARequestError, listed_twice, split
+
+
+def _outline(body: bytes, events_key: str = "events") -> Outline:
+    return outline(body, events_key, "api_key", ("device_id", "user_id"))
+
+
+def test_what_the_edge_needs_to_know() -> None:
+    seen = _outline(rb'{"api_key":"k\u0065y","events":[{"user_id":"u","device_id":null},{"device_id":"d"}],"x":1}')
+    assert seen.events == [b'{"user_id":"u","device_id":null}', b'{"device_id":"d"}']
+    assert (seen.write_key, seen.key_literal, seen.device) == ("key", rb'"k\u0065y"', "u")
+
+
+def test_one_broken_event_does_not_hide_the_key() -> None:
+    seen = _outline(rb'{"events":[{"device_id":"\ud83d"},{"device_id":"d"}],"api_key":"key"}')
+    assert (len(seen.events), seen.write_key, seen.device) == (2, "key", None)
+
+
+def test_a_body_that_is_one_event() -> None:
+    seen = _outline(b'{"device_id":"d","api_key":"key"}', "")
+    assert (len(seen.events), seen.write_key, seen.device) == (1, "key", "d")
+
+
+@pytest.mark.parametrize("literal", ["7", "null", '""', "{}", "[1]"])
+def test_a_key_that_is_no_text_is_none(literal: str) -> None:
+    assert not _outline(b'{"events":[],"api_key":%s}' % literal.encode()).write_key
+
+
+@pytest.mark.parametrize("events_key", ["events", ""])
+@pytest.mark.parametrize("body", [b"", b"7", b"[]", b"{", b'"a"'])
+def test_what_is_no_request(body: bytes, events_key: str) -> None:
+    with pytest.raises(NotARequestError):
+        _outline(body, events_key)
+
+
+def test_a_masked_body_has_no_key_and_is_otherwise_the_same() -> None:
+    body = rb'{"api_key":"k\u0065y", "events":[{"a":1.50}]}'
+    text = masked(body, rb'"k\u0065y"')
+    assert text == rb'{"api_key":"***", "events":[{"a":1.50}]}'
+
+
+@pytest.mark.parametrize(
+    ("body", "twice"),
+    [
+        (b'{"events":[1],"events":[2]}', True),
+        (b'{"events":[1],"x":{"events":[2]}}', False),
+        (b'{"events":[{"events":"events"}],"x":"events"}', False),
+        (b'{"events":[{"events":1,"events":2}]}', False),
+        (b'{"events":1,"x":{"events":[{}]},"events":[2]}', True),
+        (rb'{"events":["\"events\":"]}', False),
+        (b'{"events":[1]}', False),
+    ],
+)
+def test_a_list_that_is_there_twice_is_seen(body: bytes, twice: bool) -> None:
+    assert listed_twice(body) is twice
+
+
+@given(
+    st.lists(st.dictionaries(st.text(max_size=5), st.text(max_size=30), max_size=3), min_size=1, max_size=30),
+    st.dictionaries(st.text(max_size=5).filter(lambda key: key != "batch"), st.integers(), max_size=3),
+    st.integers(1, 400),
+)
+def test_parts_have_every_event_once_and_in_order(events: list[Any], about: dict[str, Any], limit: int) -> None:
+    body = json.dumps({"batch": events, **about}, indent=1).encode()
+    parts = list(divide(request_fields(body, "batch"), "batch", split(body, "batch"), limit))
+    found = [json.loads(part.body) for part in parts]
+    assert [event for part in found for event in part["batch"]] == events
+    assert all({key: value for key, value in part.items() if key != "batch"} == about for part in found)
+    assert [part.start for part in parts] == [sum(one.events for one in parts[:n]) for n in range(len(parts))]
+    assert all(len(part.body) <= limit or part.events == 1 for part in parts)
