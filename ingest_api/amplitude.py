@@ -67,5 +67,5 @@ def _answer(request: Request, taking: Taking) -> Response:
     """Answer as Amplitude does (HTTP V2 API, SuccessSummary); the Python SDK loses events without `code`."""
     return Response(
         b'{"code":200,"events_ingested":%d,"payload_size_bytes":%d,"server_upload_time":%d}'
-        % (len(taking.outline.events), len(taking.body.inflated), request.received_at.timestamp() * 1000)
+        % (taking.event_count, taking.payload_bytes, request.received_at.timestamp() * 1000)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from include.contract.dialects.segment import BATCH, CALLS
 from ingest_api import amplitude, segment
 from ingest_api.application import Application, Routes
 from ingest_api.docs import ASSETS, get_asset, get_docs, get_openapi
@@ -17,8 +18,8 @@ AMPLITUDE: Routes = {
     "/groupidentify": {"POST": amplitude.post_groupidentify},
 }
 SEGMENT: Routes = {
-    **{f"/v1/{name}": {"POST": segment.call(name)} for name in segment.CALLS},
-    **{f"/v1/{name[0]}": {"POST": segment.call(name)} for name in segment.CALLS},
+    **{f"/v1/{name}": {"POST": segment.call(name)} for name in (BATCH, *CALLS)},
+    **{f"/v1/{name[0]}": {"POST": segment.call(name)} for name in (BATCH, *CALLS)},
     "/b": {"POST": segment.call("batch")},
     "/beacon/v1/batch": {"POST": segment.call("batch")},
     "/m": {"POST": post_telemetry},

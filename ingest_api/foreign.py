@@ -33,9 +33,8 @@ class Dialect(msgspec.Struct, frozen=True):
 class Taking(msgspec.Struct, frozen=True, gc=False):
     """A stored request, for the answer."""
 
-    outline: Outline
-    body: Body
-    source: Source
+    event_count: int
+    payload_bytes: int
 
 
 async def take(
@@ -51,10 +50,11 @@ async def take(
     api = services.configuration.api
     request.dialect = dialect.name
     got = await body.read(request, api.max_body_bytes, api.max_inflated_bytes)
-    got, seen = await storing.off_loop(len(got.inflated), lambda: _look(got, dialect, events_key))
+    size = len(got.inflated)
+    got, seen = await storing.off_loop(size, lambda: _look(got, dialect, events_key))
     source = _source(request, services, seen)
     _require_count(len(seen.events), api.max_events)
-    got = await storing.off_loop(len(got.inflated), lambda: _without_key(got, seen, services))
+    got = await storing.off_loop(size, lambda: _without_key(got, seen, services))
     taken = Taken(
         source=source,
         dialect=name(seen) if name else dialect.name,
@@ -67,7 +67,7 @@ async def take(
         known={**services.origin.of(request.scope), "platform": source.platform, **(known or {})},
     )
     await storing.store(request, services, taken)
-    return Taking(seen, got, source)
+    return Taking(len(seen.events), size)
 
 
 def _look(got: Body, dialect: Dialect, events_key: str) -> tuple[Body, Outline]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ingest_api import openapi_dialects
 from ingest_api.outcomes import Outcome
 from ingest_api.settings import Settings
 
@@ -35,7 +36,11 @@ def document(api: Settings) -> bytes:
             "openapi": "3.0.3",
             "info": {"title": "Ingest API", "version": "1", "description": _description(api)},
             "paths": {
-                "/v1/events": {"post": _post_events()},
+                "/v1/events": {"post": _post_events("Store a batch of events", "postEvents")},
+                "/v1/events:validate": {
+                    "post": _post_events("Answer as for /v1/events, and store nothing", "validateEvents")
+                },
+                **openapi_dialects.paths(_refused()),
                 "/health/live": {"get": _get("The process runs")},
                 "/health/ready": {"get": _ready()},
                 "/metrics": {"get": _get("Metrics in Prometheus' text format", "text/plain")},
@@ -54,16 +59,23 @@ def _description(api: Settings) -> str:
     )
 
 
-def _post_events() -> dict[str, Any]:
-    responses = {"200": _response(Outcome.ACCEPTED.meaning, "Accepted")}
-    for status in sorted({outcome.status for outcome in _REFUSALS} - {404, 405}):
-        meanings = [f"`{found.error}`: {found.meaning}." for found in _REFUSALS if found.status == status]
-        responses[str(status)] = _response("\n\n".join(meanings), "Refused")
+def _refused() -> dict[str, Any]:
     return {
-        "summary": "Store a batch of events",
+        str(status): _response(
+            "\n\n".join(f"`{found.error}`: {found.meaning}." for found in _REFUSALS if found.status == status),
+            "Refused",
+        )
+        for status in sorted({outcome.status for outcome in _REFUSALS} - {404, 405})
+    }
+
+
+def _post_events(summary: str, operation: str) -> dict[str, Any]:
+    responses = {"200": _response(Outcome.ACCEPTED.meaning, "Accepted"), **_refused()}
+    return {
+        "summary": summary,
         "description": "A bad event does not cost its neighbours: it is stored too, and named in `quarantined`. "
         "A body may be compressed with gzip (`Content-Encoding: gzip`); its Content-Type does not matter.",
-        "operationId": "postEvents",
+        "operationId": operation,
         "tags": ["Events"],
         "security": [{"bearer": []}, {"basic": []}],
         "requestBody": {

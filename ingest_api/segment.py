@@ -12,7 +12,6 @@ from ingest_api.foreign import Dialect, Taking, take
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
 
-CALLS = ("batch", "track", "identify", "page", "screen", "group", "alias")
 _DIALECT = Dialect("segment", "writeKey", ("anonymousId", "userId"))
 _HEADER_CHARACTERS = 255
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def test_the_curl_example_stores_its_event(stack: Stack) -> None:
 
 def test_the_python_example_stores_its_events(stack: Stack, environ: dict[str, str], tmp_path: Path) -> None:
     before = _stored(stack)
-    (example,) = documents.blocks(GUIDE, "python")
+    (example,) = [block for block in documents.blocks(GUIDE, "python") if "urllib" in block]
     file = tmp_path / "client.py"
     file.write_text(example)
     done = subprocess.run([paths.PYTHON, file], env=environ, capture_output=True, text=True, check=False)
@@ -67,8 +68,23 @@ def test_the_python_example_stores_its_events(stack: Stack, environ: dict[str, s
     assert _stored(stack) - before == 2
 
 
+@pytest.mark.parametrize("sdk", ["amplitude", "segment.analytics", "rudderstack.analytics"])
+def test_the_lines_for_a_vendors_sdk_store_their_event(
+    stack: Stack, environ: dict[str, str], tmp_path: Path, sdk: str
+) -> None:
+    before = _stored(stack)
+    (example,) = [
+        block for block in documents.blocks(GUIDE, "python") if re.search(rf"^(from|import) {sdk}\b", block, re.M)
+    ]
+    file = tmp_path / "app.py"
+    file.write_text(example)
+    done = subprocess.run([paths.PYTHON, file], env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert _stored(stack) - before == 1
+
+
 def test_the_python_example_keeps_events_that_are_not_acknowledged(environ: dict[str, str], tmp_path: Path) -> None:
-    (example,) = documents.blocks(GUIDE, "python")
+    (example,) = [block for block in documents.blocks(GUIDE, "python") if "urllib" in block]
     file = tmp_path / "client.py"
     file.write_text(example.replace("attempts=8", "attempts=1"))
     away = {**environ, "LOCAL_URL_INGEST": "http://127.0.0.1:9"}

@@ -12,8 +12,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from include.contract.dialects import amplitude, segment
+from include.contract.dialects.mapping import Table
 from include.contract.event import Event
+from include.contract.kafka_settings import KafkaConnection
 from include.statements import ddl
+from ingest_api import openapi
 from ingest_api.outcomes import Outcome
 from ingest_api.settings import Settings
 from local import paths
@@ -54,6 +58,26 @@ def test_the_client_guide_knows_the_platforms_and_versions_of_the_suite() -> Non
 def test_the_client_guide_names_every_field() -> None:
     text = _section("client-guide.md", "What an event has")
     assert set(Event.__struct_fields__) <= set(re.findall(r"`(\w+)`", text))
+
+
+@pytest.mark.parametrize(("name", "table"), [("amplitude", amplitude.TABLE), ("segment", segment.TABLE)])
+def test_the_mappings_are_those_of_the_drain(name: str, table: Table) -> None:
+    wanted = [
+        [
+            f"`{column.name}`",
+            f"`{column.path}`" + (f" (`{'`, `'.join(sorted(column.calls))}` only)" if column.calls else ""),
+            str(column.kind.__doc__).splitlines()[0].split(". ")[0].rstrip("."),
+        ]
+        for column in table.columns
+    ]
+    assert documents.rows(documents.part(DOCS / "dialects.md", name)) == wanted
+
+
+def test_the_dialects_page_names_every_route() -> None:
+    text = (DOCS / "dialects.md").read_text()
+    routes = msgspec.json.decode(openapi.document(Settings(KafkaConnection())))["paths"]
+    missing = [path for path in routes if path not in text and not re.fullmatch(r"/v1/[a-z]+|/health/.*", path)]
+    assert missing == ["/v1/events:validate", "/metrics"]
 
 
 def _section(file: str, title: str) -> str:

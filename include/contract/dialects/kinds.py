@@ -24,7 +24,7 @@ _PLATFORMS = {
 
 
 def identifier(raw: Raw) -> str | None:
-    """Text, or a number as its digits; empty means none. Anything else makes the event unreadable."""
+    """Read text, or a number as its digits; empty means none. Anything else makes the event unreadable."""
     data = bytes(raw)
     if data[:1] == b'"':
         return _text.decode(data) or None
@@ -36,12 +36,12 @@ def identifier(raw: Raw) -> str | None:
 
 
 def name(raw: Raw) -> str | None:
-    """Text; empty is kept, so that the suite names it."""
+    """Read text; empty is kept, so that the suite names it."""
     return None if bytes(raw) == b"null" else _text.decode(raw)
 
 
 def text(raw: Raw) -> str | None:
-    """Text, or a number as written; what is neither is no column's and stays in extra."""
+    """Read text, or a number as written; what is neither stays in extra."""
     data = bytes(raw)
     if data[:1] == b'"':
         return _text.decode(data) or None
@@ -49,23 +49,23 @@ def text(raw: Raw) -> str | None:
 
 
 def session(raw: Raw) -> str | None:
-    """Session number as text; -1 means none (Amplitude HTTP V2: `session_id`)."""
+    """Read a number or text; -1 means none (Amplitude HTTP V2: `session_id`)."""
     found = identifier(raw)
     return None if found == "-1" else found
 
 
 def obj(raw: Raw) -> Raw | None:
-    """Return JSON as written; whether it is an object is the suite's question."""
+    """Keep JSON as written; whether it is an object is the suite's question."""
     return None if bytes(raw) == b"null" else raw
 
 
 def only_object(raw: Raw) -> Raw | None:
-    """Return an object as written; anything else is not here."""
+    """Keep an object as written; anything else is not here."""
     return raw if bytes(raw)[:1] == b"{" else None
 
 
 def epoch_ms(raw: Raw) -> datetime | None:
-    """Milliseconds since 1970 as a number (Amplitude HTTP V2: `time`; text is invalid there too)."""
+    """Read milliseconds since 1970 as a number; text is invalid (Amplitude HTTP V2: `time`)."""
     value = _json.decode(raw)
     if value is None:
         return None
@@ -79,7 +79,7 @@ def epoch_ms(raw: Raw) -> datetime | None:
 
 
 def moment(raw: Raw) -> datetime | None:
-    """RFC 3339; without an offset it is UTC, as the vendors take it."""
+    """Read RFC 3339; without an offset it is UTC."""
     if bytes(raw) == b"null":
         return None
     found: datetime = _time.decode(raw)
@@ -87,19 +87,19 @@ def moment(raw: Raw) -> datetime | None:
 
 
 def platform(raw: Raw) -> str | None:
-    """One of our platforms by the names that SDKs use; an unknown one stays in extra."""
+    """Read one of our platforms by the names that SDKs use; an unknown one stays in extra."""
     data = bytes(raw)
     return _PLATFORMS.get(_text.decode(data).lower()) if data[:1] == b'"' else None
 
 
 def before_slash(raw: Raw) -> str | None:
-    """Name in `amplitude-python/1.3.0`."""
+    """Take the name out of `amplitude-python/1.3.0`."""
     found = text(raw)
     return found.rpartition("/")[0] or found if found else None
 
 
 def after_slash(raw: Raw) -> str | None:
-    """Version in `amplitude-python/1.3.0`."""
+    """Take the version out of `amplitude-python/1.3.0`."""
     found = text(raw)
     return found.rpartition("/")[2] if found and "/" in found else None
 

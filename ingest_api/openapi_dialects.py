@@ -1,0 +1,120 @@
+"""The vendors' routes as the OpenAPI document shows them, with an example of what each SDK sends and hears."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from include.contract.dialects.segment import BATCH, CALLS
+from ingest_api.outcomes import Outcome
+
+_AMPLITUDE_EVENT = {
+    "event_type": "Order Completed", "user_id": "user-0042", "device_id": "device-0042", "insert_id": "5f0f4f0e",
+    "time": 1795341600123, "platform": "iOS", "app_version": "4.12.0", "event_properties": {"total": 12.5},
+}  # fmt: skip
+_SEGMENT_EVENT = {
+    "type": "track", "event": "Order Completed", "userId": "user-0042", "anonymousId": "device-0042",
+    "messageId": "5f0f4f0e", "timestamp": "2026-11-22T10:00:00.123Z", "properties": {"total": 12.5},
+}  # fmt: skip
+_AMPLITUDE_SUMMARY = {
+    "code": 200,
+    "events_ingested": 1,
+    "payload_size_bytes": 301,
+    "server_upload_time": 1795341600456,
+}
+_OBJECT = {"type": "object", "additionalProperties": True}
+_KEY_IN_URL = {"name": "writeKey", "required": False, "schema": {"type": "string"}}
+
+
+def paths(refused: dict[str, Any]) -> dict[str, Any]:
+    """Return the paths; `refused` are the answers that every route of events has beside 200."""
+    return {**_amplitude(refused), **_segment(refused), **_side_routes(refused)}
+
+
+def _amplitude(refused: dict[str, Any]) -> dict[str, Any]:
+    events = {"api_key": "<write key>", "events": [_AMPLITUDE_EVENT], "client_upload_time": "2026-11-22T10:00:00.400Z"}
+    identify = {
+        "api_key": "<write key>",
+        "identification": [{"user_id": "user-0042", "user_properties": {"$set": {"plan": "gold"}}}],
+    }
+    group = {
+        "api_key": "<write key>",
+        "identification": [
+            {"group_type": "company", "group_value": "acme", "group_properties": {"$set": {"seats": 7}}}
+        ],
+    }
+    texts = {
+        "/2/httpapi": ("Store what Amplitude's SDKs send (HTTP V2)", "events", events),
+        "/batch": ("Store a batch of up to 20 MB (Amplitude's Batch API)", "events", events),
+        "/identify": ("Store changes of user properties, each as an event `$identify`", "identification", identify),
+        "/groupidentify": (
+            "Store changes of group properties, each as an event `$groupidentify`",
+            "identification",
+            group,
+        ),
+    }
+    summary = _schema({key: {"type": "integer"} for key in _AMPLITUDE_SUMMARY}, _AMPLITUDE_SUMMARY)
+    return {
+        path: {"post": _post("Amplitude", text, _body(name, example), summary, refused)}
+        for path, (text, name, example) in texts.items()
+    }
+
+
+def _segment(refused: dict[str, Any]) -> dict[str, Any]:
+    answer = {"description": "Segment's SDKs hear an object, RudderStack's the text OK", "example": {"success": True}}
+    security: list[dict[str, Any]] = [{"basic": []}]
+    batch = {"batch": [_SEGMENT_EVENT], "sentAt": "2026-11-22T10:00:00.400Z"}
+    found: dict[str, Any] = {}
+    for name in (BATCH, *CALLS):
+        text = "Store a batch of calls" if name == "batch" else f"Store one `{name}` call"
+        body = _body("batch", batch) if name == "batch" else _json(_OBJECT, {**_SEGMENT_EVENT, "type": name})
+        for path in (f"/v1/{name}", f"/v1/{name[0]}", *(("/b", "/beacon/v1/batch") if name == "batch" else ())):
+            post = _post("Segment and RudderStack", text, body, answer, refused)
+            found[path] = {"post": {**post, "security": [*security, {}]}}
+    found["/beacon/v1/batch"]["post"]["parameters"] = [{**_KEY_IN_URL, "in": "query"}]
+    return found
+
+
+def _side_routes(refused: dict[str, Any]) -> dict[str, Any]:
+    tag = "Segment and RudderStack"
+    path_key = [{**_KEY_IN_URL, "in": "path", "required": True}]
+    settings = _get(tag, "Settings of Segment's SDKs: they are told to send here", path_key, {})
+    source = _get(tag, "Configuration of RudderStack's SDKs", [{**_KEY_IN_URL, "in": "query"}], refused)
+    telemetry = _post(tag, "Take an SDK's measurements of itself and forget them", _json(_OBJECT, {}), _OBJECT, refused)
+    return {
+        "/v1/projects/{writeKey}/settings": {"get": settings},
+        "/projects/{writeKey}/settings": {"get": settings},
+        "/sourceConfig": {"get": {**source, "security": [{"basic": []}, {}]}},
+        "/m": {"post": telemetry},
+        "/v1/m": {"post": telemetry},
+    }
+
+
+def _post(tag: str, summary: str, body: dict[str, Any], answer: dict[str, Any], refused: dict[str, Any]) -> Any:  # noqa: ANN401
+    return {
+        "summary": summary,
+        "tags": [tag],
+        "requestBody": body,
+        "responses": {"200": _answer(Outcome.ACCEPTED.meaning, answer), **refused},
+    }
+
+
+def _get(tag: str, summary: str, parameters: list[dict[str, Any]], refused: dict[str, Any]) -> dict[str, Any]:
+    answers = {"200": _answer(summary, _OBJECT), **refused}
+    return {"summary": summary, "tags": [tag], "parameters": parameters, "responses": answers}
+
+
+def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _body(list_name: str, example: dict[str, Any]) -> dict[str, Any]:
+    events = {"type": "array", "minItems": 1, "items": _OBJECT}
+    return _json({**_schema({list_name: events}, example), "required": [list_name]}, example)
+
+
+def _json(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
+
+
+def _schema(properties: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": True, "example": example}
