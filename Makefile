@@ -11,7 +11,10 @@ help: ## this list
 
 setup: ## bring the tool chain into .tools (implied by the others; done once)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 is needed and none was found; install it, or name it with make PYTHON=/path/to/python3.11." >&2; exit 1; }
-	@$(PYTHON) -m local.setup
+	@$(PYTHON) -m local.setup $(SETUP_FOR)
+
+# The client SDKs and a browser are for these only: `make run` does not wait for them.
+test faults: SETUP_FOR := tests
 
 run: setup ## run everything on this machine until Ctrl-C
 	@$(PY) -m local.run $(ARGS)

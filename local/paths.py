@@ -9,6 +9,8 @@ TOOLS = ROOT / ".tools"
 PYTHON = TOOLS / "venv" / "bin" / "python"
 API_PYTHON = TOOLS / "venv-api" / "bin" / "python"
 KAFKA_LIBS = TOOLS / "kafka" / "libs"
+SDKS = TOOLS / "sdks"
+CHROMIUM = SDKS / "chromium"
 AZURITE_MAIN = TOOLS / "azurite" / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 

@@ -1,4 +1,4 @@
-"""Sets up the tool chain (`python -m local.setup`) or resolves its locks (`… lock`), for the Makefile."""
+"""Sets up the tool chain (`python -m local.setup`, `… tests`) or resolves its locks (`… lock`), for the Makefile."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def main() -> int:
     from local.setup import install, lock  # noqa: PLC0415
 
     try:
-        (lock.main if sys.argv[1:2] == ["lock"] else install.main)(sys.argv[2:])
+        if sys.argv[1:2] == ["lock"]:
+            lock.main(sys.argv[2:])
+        else:
+            install.main(sys.argv[1:])
     except SetupError as problem:
         print(problem, file=sys.stderr)
         return 1

@@ -13,7 +13,7 @@ from local.paths import ROOT, TOOLS
 from local.setup.tools import Step
 
 _GIGABYTE = 1e9
-_NEEDED_BYTES = {"uv": 1e8, "venv": 3e9, "venv-api": 3e8, "kafka": 2e8, "azurite": 6e8}
+_NEEDED_BYTES = {"uv": 1e8, "venv": 3e9, "venv-api": 3e8, "kafka": 2e8, "azurite": 6e8, "sdks": 6e8}
 
 
 def require(todo: Sequence[Step]) -> None:
@@ -23,7 +23,8 @@ def require(todo: Sequence[Step]) -> None:
     if ":" in str(ROOT):
         raise SetupError(f"The folder {ROOT} has a colon in its path, which ends a path for Java; move it.")
     state = ROOT / os.environ.get("LOCAL_STATE_DIR", ".local")
-    if holder := StackLock(state).holder():
+    runs_on_it = any(step.name != "sdks" for step in todo)
+    if runs_on_it and (holder := StackLock(state).holder()):
         raise SetupError(f"The tool chain changed and the stack runs on it (process {holder}); `make stop` it first.")
     needed = sum(_NEEDED_BYTES[step.name] for step in todo)
     free = shutil.disk_usage(ROOT).free

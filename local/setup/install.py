@@ -1,4 +1,7 @@
-"""Installs the tool chain step by step: uv, two Python environments (with Java and Node), Kafka's jars, Azurite."""
+"""Installs the tool chain step by step: uv, two Python environments (with Java and Node), Kafka's jars, Azurite.
+
+The tests need one step more (`python -m local.setup tests`), which `make run` does without: client SDKs and a browser.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from local.paths import API_PYTHON, AZURITE_MAIN, KAFKA_LIBS, PYTHON, ROOT, TOOLS
-from local.setup import azurite, checks, environments, jars
+from local.paths import API_PYTHON, AZURITE_MAIN, CHROMIUM, KAFKA_LIBS, PYTHON, ROOT, TOOLS
+from local.setup import checks, environments, jars, npm
 from local.setup.tools import Step
 
 _LOCKS = (ROOT / "requirements.txt", ROOT / "local" / "requirements.txt")
@@ -22,9 +25,10 @@ _API_LOCK = ROOT / "ingest_api" / "requirements.txt"
 _PLACE = f"{ROOT} {os.path.realpath(sys.executable)} {platform.python_version()}"
 
 
-def main(_arguments: Sequence[str]) -> None:
-    """Do every step that is not done; returns within a moment when all are."""
-    todo = [step for step in _steps() if not step.is_done()]
+def main(arguments: Sequence[str]) -> None:
+    """Do every step that is not done, with `tests` those of the tests as well; returns within a moment when all are."""
+    wanted = [*_steps(), *(_test_steps() if "tests" in arguments else [])]
+    todo = [step for step in wanted if not step.is_done()]
     if not todo:
         return
     checks.require(todo)
@@ -66,8 +70,14 @@ def _steps() -> list[Step]:
         ),
         Step("venv-api", "ingest API", (_API_LOCK, _PLACE), api, API_PYTHON, _install_venv_api),
         Step("kafka", "Apache Kafka", (jars.LOCK,), kafka, KAFKA_LIBS, jars.install),
-        Step("azurite", "Azurite", (azurite.LOCK,), azurite.FOLDER, AZURITE_MAIN, azurite.install),
+        Step("azurite", "Azurite", (npm.AZURITE.lock,), npm.AZURITE.folder, AZURITE_MAIN, npm.AZURITE.install),
     ]
+
+
+def _test_steps() -> list[Step]:
+    inputs, chromium = (npm.CLIENTS.lock, npm.UNPACK), CHROMIUM / "chromium"
+    title = "client SDKs and Chromium, for the tests"
+    return [Step("sdks", title, inputs, npm.CLIENTS.folder, chromium, npm.install_clients)]
 
 
 def _install_venv() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.paths import ROOT
-from local.setup import azurite, install, jars
+from local.setup import install, jars, npm
 from local.setup.environments import UV
 from local.setup.tools import CACHE, run
 
@@ -17,7 +17,7 @@ _OPTIONS = ("--universal", "--python-version", "3.11", "--generate-hashes", "--c
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the Python locks, then Kafka's and Azurite's; `--upgrade` takes newer versions where they are allowed."""
+    """Write the Python locks, then those of Kafka and npm; `--upgrade` takes newer versions where they are allowed."""
     install.main(())
     constraints: list[str] = []
     for group, file in _GROUPS.items():
@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> None:
         constraints += ["-c", file]
     with tempfile.TemporaryDirectory() as folder:
         _lock_jars(Path(folder))
-        _lock_azurite(Path(folder))
+        for packages in npm.ALL:
+            packages.resolve(Path(folder) / packages.name)
+            print(f"  {packages.lock.relative_to(ROOT)}", flush=True)
 
 
 def _lock_jars(folder: Path) -> None:
@@ -43,13 +45,3 @@ def _lock_jars(folder: Path) -> None:
 def _without_time(file: Path) -> list[str]:
     lines = file.read_text().splitlines() if file.exists() else []
     return [line for line in lines if not line.startswith("generated = ")]
-
-
-def _lock_azurite(folder: Path) -> None:
-    for file in (azurite.SPEC, azurite.LOCK):
-        if file.exists():
-            shutil.copy(file, folder)
-    # Without the address of the registry it was resolved from: the lock works behind any mirror.
-    azurite.run_npm("lock", folder, "install", "--package-lock-only", "--omit-lockfile-registry-resolved")
-    shutil.copy(folder / azurite.LOCK.name, azurite.LOCK)
-    print(f"  {azurite.LOCK.relative_to(ROOT)}", flush=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local import processes
+from local import clients, processes
+from local.reader import warehouse_ids
 from local.smoke.compare import Hop
 from local.smoke.run import Smoke, smoke
 from tests.e2e.airflow_api import DAGS, Airflow, Run
 from tests.e2e.make_run import MakeRun, make_run
 from tests.e2e.world import changes, world
+from tests.sdks import clients as sdks
 
 # A stack, two intervals and every run a second time: minutes where other tests need seconds.
 pytestmark = pytest.mark.timeout(600)
@@ -62,6 +67,21 @@ def test_every_id_arrives_once_and_only_where_it_belongs(pipeline: Pipeline) -> 
     assert expected["acknowledged → Kafka"] > 3_000
     assert expected["malformed → FAILED_EVENTS"] > 0
     assert 0 < expected["valid and consented → vendor"] < expected["valid → EVENTS"] < 3_000
+
+
+def test_the_vendors_own_sdks_deliver_through_it(pipeline: Pipeline) -> None:
+    endpoints, began = pipeline.endpoints, datetime.now(UTC)
+    url, key = endpoints["LOCAL_URL_INGEST"], endpoints["LOCAL_WRITE_KEY_WEB_APP"]
+    running = [sdks.start(sdk, url, key, 20, prefix=f"e2e-{sdk.name}") for sdk in sdks.here()]
+    deliveries = [one.wait() for one in running]
+    made = {call.id for delivery in deliveries for call in delivery.calls}
+    assert set[str]().union(*(delivery.delivered for delivery in deliveries)) == made
+    wanted = Counter(("web-app", event_id) for event_id in made)
+    deadline = time.monotonic() + 180
+    with closing(clients.warehouse(endpoints)) as warehouse:
+        while (found := warehouse_ids.read(warehouse, "events", began)) != wanted and time.monotonic() < deadline:
+            time.sleep(2)
+    assert found == wanted
 
 
 def test_airflow_took_every_dag_without_error_or_warning(pipeline: Pipeline) -> None:

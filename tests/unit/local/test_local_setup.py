@@ -14,9 +14,10 @@ from typing import NamedTuple
 import pytest
 
 from include.errors import SetupError
+from local.lock import StackLock
 from local.paths import ROOT
 from local.setup import __main__ as command
-from local.setup import azurite, checks, environments, install, jars, tools
+from local.setup import checks, environments, install, jars, npm, tools
 from local.setup.tools import Step
 
 
@@ -101,7 +102,8 @@ def test_folder_that_is_not_writable_gets_one_sentence(monkeypatch: pytest.Monke
 
 
 def test_every_step_has_its_disk_space_known() -> None:
-    assert {step.name for step in install._steps()} == set(checks._NEEDED_BYTES)
+    steps = [*install._steps(), *install._test_steps()]
+    assert {step.name for step in steps} == set(checks._NEEDED_BYTES)
 
 
 def test_locked_uv_comes_with_its_hashes() -> None:
@@ -129,14 +131,33 @@ def test_locked_jars_are_one_kafka_and_all_have_a_checksum() -> None:
     assert all(re.fullmatch(r"[0-9a-f]{64}", row["sha256"]) for row in rows)
 
 
-def test_locked_azurite_is_the_one_asked_for_and_names_no_registry() -> None:
-    lock = json.loads(azurite.LOCK.read_text())
-    wanted = json.loads(azurite.SPEC.read_text())["dependencies"]
+@pytest.mark.parametrize("packages", npm.ALL, ids=lambda packages: packages.name)
+def test_locked_packages_are_those_asked_for_and_name_no_registry(packages: npm.Packages) -> None:
+    lock = json.loads(packages.lock.read_text())
+    wanted = json.loads(packages.spec.read_text())["dependencies"]
     assert lock["packages"][""]["dependencies"] == wanted
-    assert lock["packages"]["node_modules/azurite"]["version"] == wanted["azurite"]
-    packages = [row for name, row in lock["packages"].items() if name]
-    assert not [row for row in packages if "resolved" in row]
-    assert all(row["integrity"].startswith("sha512-") for row in packages)
+    assert {name: lock["packages"][f"node_modules/{name}"]["version"] for name in wanted} == wanted
+    rows = [row for name, row in lock["packages"].items() if name]
+    assert not [row for row in rows if "resolved" in row]
+    assert all(row["integrity"].startswith("sha512-") for row in rows)
+
+
+def test_running_the_stack_needs_nothing_that_only_tests_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[list[str]] = []
+    monkeypatch.setattr(Step, "is_done", lambda _step: False)
+    monkeypatch.setattr(checks, "require", lambda todo: checked.append([step.name for step in todo]))
+    monkeypatch.setattr(install, "_run", lambda _todo: None)
+    install.main([])
+    install.main(["tests"])
+    assert checked[1] == [*checked[0], "sdks"]
+
+
+def test_sdks_may_come_while_the_stack_runs(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
+    monkeypatch.setattr(StackLock, "holder", lambda _lock: 4711)
+    step = bench.step
+    checks.require([Step("sdks", "", (), step.folder, step.result, step.install)])
+    with pytest.raises(SetupError, match=r"the stack runs on it \(process 4711\)"):
+        checks.require([Step("venv", "", (), step.folder, step.result, step.install)])
 
 
 def test_every_make_target_is_in_the_help() -> None:
