@@ -4,7 +4,7 @@ TOOLS  := .tools
 PY     := $(TOOLS)/venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop status clean distclean test unit lint lock smoke sql bench faults
+.PHONY: help setup run stop status clean distclean test unit lint lock smoke sql sources bench faults
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ smoke: setup ## post a known set, follow it to the vendor, compare ids at every 
 sql: export QUERY := $(value Q)
 sql: setup ## a prompt on the warehouse stand-in (or make sql Q="SELECT …")
 	@if [ -n "$$QUERY" ]; then $(PY) -m local.sql $(ARGS) "$$QUERY"; else $(PY) -m local.sql $(ARGS); fi
+
+sources: setup ## the stack's sources and write keys (make sources ARGS="create my-app --name …"; ARGS=--help)
+	@$(PY) -m local.sources $(or $(ARGS),list)
 
 bench: setup ## measure, and print one table with the limits
 	@$(PY) -m bench

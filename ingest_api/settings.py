@@ -126,6 +126,12 @@ def load(environ: Mapping[str, str]) -> Configuration:
     return Configuration(api, TopicSpec.of(api.kafka.topic, wish))
 
 
+def sources_path(environ: Mapping[str, str]) -> Path:
+    """Return where the sources are, for a command that needs no other setting."""
+    default = next(field.default for field in msgspec.structs.fields(Settings) if field.name == "sources_path")
+    return Path(environ.get(f"{PREFIX}SOURCES_PATH") or default)
+
+
 def reference() -> list[settings.Setting]:
     """List every variable that `load` reads."""
     return settings.reference(Settings, PREFIX) + settings.reference(TopicSettings, TOPIC_PREFIX)

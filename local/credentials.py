@@ -14,6 +14,7 @@ import msgspec
 from include.contract.sources import Source, hash_key
 
 SOURCES = {"phone-app": "Phone app", "web-app": "Web app", "car-app": "Car app"}
+_PLATFORMS = {"web-app": "web", "car-app": "car"}
 
 
 class Credentials(msgspec.Struct, frozen=True):
@@ -54,15 +55,12 @@ def write_private(file: Path, text: str) -> None:
     temporary.replace(file)
 
 
-def sources_file(credentials: Credentials) -> str:
-    """Return the text of the sources file: who may post, by the hash of its write key."""
-    sources = [
-        Source(
-            id=id_, name=name, platform=id_.partition("-")[0], write_key_sha256=(hash_key(credentials.write_keys[id_]),)
-        )
+def sources(credentials: Credentials) -> list[Source]:
+    """Return the sources that a stack has from the start: who may post, by the hash of its write key."""
+    return [
+        Source(id_, name, (hash_key(credentials.write_keys[id_]),), _PLATFORMS.get(id_, ""))
         for id_, name in SOURCES.items()
     ]
-    return msgspec.json.format(msgspec.json.encode({"sources": sources}), indent=2).decode() + "\n"
 
 
 def _new() -> Credentials:

@@ -14,9 +14,9 @@ from typing import Literal, Self
 import msgspec
 
 from include.errors import SetupError
-from local import kafka, processes
+from local import kafka, processes, sources
 from local.control import Control, write_config
-from local.credentials import load_or_create, sources_file, write_private
+from local.credentials import load_or_create, write_private
 from local.endpoints import as_shell, build
 from local.lock import StackLock
 from local.parts import EVERYTHING, catalogue, choose
@@ -172,7 +172,7 @@ class Stack:
         state.chmod(0o700)
         credentials = load_or_create(state / "credentials.json")
         self.endpoints = {**build(self.settings, ports, state, credentials), **self._env}
-        write_private(state / "sources.json", sources_file(credentials))
+        sources.complete(sources.file(state), credentials)
         broker = kafka.properties(state / "kafka", ports["kafka_port"], ports["kafka_controller_port"])
         write_private(state / "kafka" / "server.properties", broker)
         write_private(state / "endpoints.env", as_shell(self.endpoints))

@@ -1,34 +1,23 @@
 """The registry of sources: which write key belongs to which client application; read by the API and the validation.
 
-File format (JSON, never a key itself, only the SHA-256 of each):
+File format (JSON, never a key itself, only the SHA-256 of each; `python -m ingest_api.sources` writes it):
 {"sources": [{"id": "shop-ios", "name": "Shop for iOS", "platform": "ios", "enabled": true,
-              "write_key_sha256": ["<64 hex>", "<64 hex of the next key while rotating>"]}]}
+              "write_key_sha256": ["<64 hex>", "<64 hex of the next key while rotating>"],
+              "limits": {"events_per_second": 5000, "device_events_per_second": 50}}]}
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
+from include.contract.source import PLATFORMS, UNREADABLE, Limits, Source, hash_key, judge
 from include.errors import SetupError
 
-Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z")]
-KeyHash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
-
-
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A client application; two write keys may be valid at once, so that a key can be rotated."""
-
-    id: Identifier
-    name: str
-    write_key_sha256: Annotated[tuple[KeyHash, ...], msgspec.Meta(min_length=1, max_length=2)]
-    platform: str = ""
-    enabled: bool = True
+__all__ = ["PLATFORMS", "Limits", "Registry", "Source", "WatchedRegistry", "hash_key", "load", "parse"]
 
 
 class Registry(msgspec.Struct, frozen=True):
@@ -39,9 +28,12 @@ class Registry(msgspec.Struct, frozen=True):
     problems: tuple[str, ...] = ()
 
     def find(self, key: str) -> Source | None:
-        """Return the source of a write key.
+        """Return the source of a write key; how long that takes tells nothing about any key.
 
-        The time does not depend on how much of a key is right: only its hash is looked up.
+        Only SHA-256 hashes are looked up, so there is no right beginning of a key to feel one's way along. Nor does
+        guessing keys by the beginning of their hash help: a dict compares two strings only after their 64-bit hashes by
+        a function that is keyed with a secret of the process are the same. And a hash, were it known, leads to no key,
+        because keys are long and random. `hmac.compare_digest` over every source would cost more and hide no more.
         """
         return self.by_key_hash.get(hash_key(key))
 
@@ -50,49 +42,32 @@ class _File(msgspec.Struct):
     sources: list[msgspec.Raw]
 
 
-def hash_key(key: str) -> str:
-    """SHA-256 of a write key as lower-case hex; keys are long random strings, so no salt or stretching is needed."""
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
-
-
 def load(path: Path) -> Registry:
     """Read the registry; an entry that is wrong becomes a problem and leaves the others working.
 
     Raises SetupError when the file as a whole cannot be read.
     """
     try:
-        entries = msgspec.json.decode(path.read_bytes(), type=_File).sources
+        data = path.read_bytes()
     except OSError as error:
         raise SetupError(
             f"sources file {path} cannot be read ({error.strerror}); create it, or set its path"
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    verdicts = judge(parse(data, path))
+    sources = [verdict for verdict in verdicts if isinstance(verdict, Source)]
+    return Registry(
+        {source.id: source for source in sources},
+        {key_hash: source for source in sources for key_hash in source.write_key_sha256},
+        tuple(verdict for verdict in verdicts if isinstance(verdict, str)),
+    )
+
+
+def parse(data: bytes, path: Path) -> list[msgspec.Raw]:
+    """Return the entries of a file as they are written; raises SetupError when it is no list of sources."""
+    try:
+        return msgspec.json.decode(data, type=_File).sources
+    except UNREADABLE as error:
         raise SetupError(f"sources file {path} is not a list of sources: {error}; its format is in the docs") from error
-    return _collect(entries)
-
-
-def _collect(entries: list[msgspec.Raw]) -> Registry:
-    sources: dict[str, Source] = {}
-    by_key_hash: dict[str, Source] = {}
-    problems: list[str] = []
-    for index, raw in enumerate(entries):
-        try:
-            source = msgspec.json.decode(raw, type=Source)
-            _refuse_twice(source, sources, by_key_hash)
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-            problems.append(f"source entry {index} is left out: {error}")
-            continue
-        sources[source.id] = source
-        by_key_hash.update(dict.fromkeys(source.write_key_sha256, source))
-    return Registry(sources, by_key_hash, tuple(problems))
-
-
-def _refuse_twice(source: Source, sources: dict[str, Source], by_key_hash: dict[str, Source]) -> None:
-    if source.id in sources:
-        raise ValueError(f"id {source.id} is used by an earlier entry")
-    for key_hash in source.write_key_sha256:
-        if key_hash in by_key_hash:
-            raise ValueError(f"{source.id} has a write key that {by_key_hash[key_hash].id} has already")
 
 
 class WatchedRegistry:
@@ -129,10 +104,11 @@ class WatchedRegistry:
             return
         try:
             self._registry = load(self._path)
-            self.problem = None
         except SetupError as error:
-            self.problem = str(error)
-        self._seen = stamp
+            # Not seen: what keeps a file from being read, such as its mode, can change without a change of the stamp.
+            self.problem, self._seen = str(error), None
+        else:
+            self.problem, self._seen = None, stamp
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

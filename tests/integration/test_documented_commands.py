@@ -16,6 +16,7 @@ import snowflake.connector
 
 from include import quality
 from include.connections import connection, snowflake_parameters
+from include.contract import sources
 from include.contract.event import parse
 from include.rows import Chunk, Decoded
 from local import paths
@@ -23,6 +24,7 @@ from local.stack import Stack
 from tests.unit import documents
 
 GUIDE = documents.ROOT / "docs" / "client-guide.md"
+SDKS = GUIDE.with_name("vendor-sdks.md")
 OPERATING = documents.ROOT / "docs" / "operating.md"
 # Great Expectations' own imports warn on Python 3.11.
 pytestmark = pytest.mark.filterwarnings("ignore:module .sre_\\w+. is deprecated:DeprecationWarning")
@@ -59,7 +61,7 @@ def test_the_curl_example_stores_its_event(stack: Stack) -> None:
 
 def test_the_python_example_stores_its_events(stack: Stack, environ: dict[str, str], tmp_path: Path) -> None:
     before = _stored(stack)
-    (example,) = [block for block in documents.blocks(GUIDE, "python") if "urllib" in block]
+    (example,) = documents.blocks(GUIDE, "python")
     file = tmp_path / "client.py"
     file.write_text(example)
     done = subprocess.run([paths.PYTHON, file], env=environ, capture_output=True, text=True, check=False)
@@ -74,7 +76,7 @@ def test_the_lines_for_a_vendors_sdk_store_their_event(
 ) -> None:
     before = _stored(stack)
     (example,) = [
-        block for block in documents.blocks(GUIDE, "python") if re.search(rf"^(from|import) {sdk}\b", block, re.M)
+        block for block in documents.blocks(SDKS, "python") if re.search(rf"^(from|import) {sdk}\b", block, re.M)
     ]
     file = tmp_path / "app.py"
     file.write_text(example)
@@ -84,7 +86,7 @@ def test_the_lines_for_a_vendors_sdk_store_their_event(
 
 
 def test_the_python_example_keeps_events_that_are_not_acknowledged(environ: dict[str, str], tmp_path: Path) -> None:
-    (example,) = [block for block in documents.blocks(GUIDE, "python") if "urllib" in block]
+    (example,) = documents.blocks(GUIDE, "python")
     file = tmp_path / "client.py"
     file.write_text(example.replace("attempts=8", "attempts=1"))
     away = {**environ, "LOCAL_URL_INGEST": "http://127.0.0.1:9"}
@@ -113,6 +115,27 @@ def test_the_operators_queries_run(query: str, environ: dict[str, str]) -> None:
         cursor = opened.cursor().execute(query)
         assert cursor is not None
         assert cursor.description
+
+
+def test_the_operators_commands_for_sources_work(stack: Stack, environ: dict[str, str]) -> None:
+    before = _stored(stack)
+    section = OPERATING.read_text().split("## Sources and keys\n")[1].split("\n## ")[0]
+    script = "\n".join(block for block in documents.blocks(OPERATING, "sh") if block.strip() in section)
+    assert script.count("make sources") >= 6
+    # The tool chain is there: the tests run in it.
+    script = re.sub(r"make (--silent )?sources", "make --silent --old-file=setup sources", script)
+    script = script.replace(".local/endpoints.env", str(stack.state_dir / "endpoints.env"))
+    done = subprocess.run(
+        ["/bin/sh", "-euc", script], cwd=documents.ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Limits of source shop-ios: 5000 events/s, 50 events/s of a device." in done.stdout
+    assert "sources.json: no problem" in done.stdout
+    assert '{"accepted":1,"quarantined":[]}' in done.stdout
+    assert _stored(stack) - before == 1
+    known = sources.load(Path(stack.endpoints["INGEST_SOURCES_PATH"])).sources
+    assert set(known) == {"phone-app", "web-app", "car-app", "shop-ios", "shop-web"}
+    assert "shop-ios" in done.stdout.split("Key ")[1]
 
 
 def test_the_migration_can_be_looked_at_and_repeated(environ: dict[str, str]) -> None:

@@ -11,11 +11,10 @@ import pytest
 
 from include.connections import connection, snowflake_parameters
 from include.contract.settings import load
-from include.contract.sources import load as load_sources
 from include.migrate import MigrationSettings
 from include.settings import pipeline_settings
 from local import endpoints
-from local.credentials import Credentials, load_or_create, sources_file, write_private
+from local.credentials import Credentials, load_or_create, write_private
 from local.ports import free_ports
 from local.processes import TAG
 from local.settings import PORTS, LocalSettings
@@ -47,18 +46,6 @@ def test_credentials_of_an_older_state_get_what_they_lack(tmp_path: Path, creden
     assert again.airflow_jwt_secret
     assert again == msgspec.structs.replace(credentials, airflow_jwt_secret=again.airflow_jwt_secret)
     assert load_or_create(file) == again
-
-
-def test_sources_file_knows_every_write_key(tmp_path: Path, credentials: Credentials) -> None:
-    file = tmp_path / "sources.json"
-    write_private(file, sources_file(credentials))
-    registry = load_sources(file)
-    assert registry.problems == ()
-    found = {name: registry.find(key) for name, key in credentials.write_keys.items()}
-    assert {name: source.id for name, source in found.items() if source} == {
-        name: name for name in ("phone-app", "web-app", "car-app")
-    }
-    assert not any(key in file.read_text() for key in credentials.write_keys.values())
 
 
 def test_shell_reads_back_every_value(tmp_path: Path, built: dict[str, str]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from include.contract.sources import WatchedRegistry, hash_key, load
+from include.contract import sources
+from include.contract.sources import PLATFORMS, Limits, Registry, WatchedRegistry, hash_key, load
 from include.errors import SetupError
+from tests.unit.documents import ROOT
 
 
 def _entry(name: str, *keys: str, **more: object) -> dict[str, Any]:
@@ -43,6 +45,14 @@ def test_a_source_is_found_by_each_of_its_keys(tmp_path: Path) -> None:
         (_entry("typo", "k", enabeld=False), "unknown field"),
         (_entry("ios", "other"), "used by an earlier entry"),
         (_entry("thief", "k1"), "a write key that ios has already"),
+        (
+            _entry("tv", "k", platform="phone"),
+            "`platform`: Expected `str` matching regex '^(ios|android|web|car|server)?",
+        ),
+        (_entry("slow", "k", limits={"events_per_second": -1}), "`limits`: Expected `int` >= 0"),
+        (_entry("slow", "k", limits={"events_per_second": 1.5}), "`limits`: Expected `int | null`, got `float`"),
+        (_entry("slow", "k", limits={"event_per_second": 1}), "`limits`: Object contains unknown field"),
+        (_entry("slow", "k", limits=5), "`limits`: Expected `object`"),
         (5, "Expected `object`"),
     ],
 )
@@ -55,7 +65,38 @@ def test_a_bad_entry_leaves_the_others(tmp_path: Path, bad: object, reason: str)
     assert reason in problem
 
 
-@pytest.mark.parametrize("text", ["", "not json", "[]", '{"sources": 5}', "{}"])
+def test_everything_that_is_wrong_with_an_entry_is_said(tmp_path: Path) -> None:
+    bad = {"id": "Odd", "write_key_sha256": [], "platform": "tv", "enabled": "yes", "note": 1}
+    (problem,) = load(_write(tmp_path / "s.json", bad)).problems
+    for name in ("`id`: ", "field `name`", "`write_key_sha256`: ", "`platform`: ", "`enabled`: ", "field `note`"):
+        assert name in problem
+    assert "Odd" not in problem, "a value may be a key that was put in the wrong place"
+
+
+@pytest.mark.parametrize("platform", ["", *PLATFORMS])
+def test_the_platforms_are_those_of_events(tmp_path: Path, platform: str) -> None:
+    suite = json.loads((ROOT / "great_expectations/expectations/events.json").read_text())
+    arguments = [one["kwargs"] for one in suite["expectations"] if one["kwargs"].get("column") == "platform"]
+    (known,) = [each["value_set"] for each in arguments if "value_set" in each]
+    assert tuple(known) == PLATFORMS
+    assert load(_write(tmp_path / "s.json", _entry("app", "k", platform=platform))).sources["app"].platform == platform
+
+
+@pytest.mark.parametrize(
+    ("written", "limits"),
+    [
+        ({}, Limits()),
+        ({"limits": {}}, Limits()),
+        ({"limits": {"events_per_second": 0, "device_events_per_second": None}}, Limits(0, None)),
+        ({"limits": {"events_per_second": 5000, "device_events_per_second": 1}}, Limits(5000, 1)),
+    ],
+)
+def test_limits_are_optional(tmp_path: Path, written: dict[str, Any], limits: Limits) -> None:
+    source = load(_write(tmp_path / "s.json", _entry("app", "k", **written))).sources["app"]
+    assert source.limits == limits
+
+
+@pytest.mark.parametrize("text", ["", "not json", "[]", '{"sources": 5}', "{}", '{"sources": ' + "[" * 100_000])
 def test_a_broken_file_is_a_matter_of_setup(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.json"
     path.write_text(text)
@@ -111,4 +152,19 @@ def test_a_file_that_breaks_keeps_the_last_good_registry(tmp_path: Path) -> None
     _write(path, _entry("ios", "k1"))
     clock.now = 3.0
     assert watched.current() == good
+    assert watched.problems() == []
+
+
+def test_a_file_that_becomes_readable_without_a_change_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, path = _Clock(), _write(tmp_path / "s.json", _entry("ios", "k1"))
+    watched = WatchedRegistry(path, interval_seconds=1.0, clock=clock)
+
+    def refuse(path: Path) -> Registry:
+        raise SetupError(f"sources file {path} cannot be read (Permission denied)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "load", refuse)
+        assert watched.current() is None
+    clock.now = 1.0
+    assert watched.current() is not None
     assert watched.problems() == []
