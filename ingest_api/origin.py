@@ -17,7 +17,7 @@ class Origin:
     """Reads a request's origin; headers that a gateway sets count only when a trusted gateway sent them."""
 
     def __init__(self, api: Settings) -> None:
-        """Take the settings; raises ValueError where a trusted proxy is not an address or network."""
+        """Take the settings, whose networks were looked at when they were read."""
         self._trusted: list[Network] = [ip_network(text, strict=False) for text in api.trusted_proxies]
         self._country_header = api.country_header.lower()
         self._keep_ip = api.client_ip == "truncated"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,7 @@ from msgspec import Meta
 from include.contract import settings
 from include.contract.kafka_settings import TOPIC_PREFIX, KafkaConnection, TopicSettings
 from include.contract.topic_spec import TopicSpec
+from include.errors import SetupError
 
 PREFIX = "INGEST_"
 
@@ -122,6 +124,7 @@ class Configuration(msgspec.Struct, frozen=True):
 def load(environ: Mapping[str, str]) -> Configuration:
     """Read everything; raises SetupError that names what is wrong."""
     api = settings.load(Settings, PREFIX, environ)
+    _require_networks(api.trusted_proxies)
     wish = settings.load(TopicSettings, TOPIC_PREFIX, environ)
     return Configuration(api, TopicSpec.of(api.kafka.topic, wish))
 
@@ -130,6 +133,14 @@ def sources_path(environ: Mapping[str, str]) -> Path:
     """Return where the sources are, for a command that needs no other setting."""
     default = next(field.default for field in msgspec.structs.fields(Settings) if field.name == "sources_path")
     return Path(environ.get(f"{PREFIX}SOURCES_PATH") or default)
+
+
+def _require_networks(texts: tuple[str, ...]) -> None:
+    for text in texts:
+        try:
+            ip_network(text, strict=False)
+        except ValueError as error:
+            raise SetupError(f"wrong settings: {PREFIX}TRUSTED_PROXIES: {error}") from error
 
 
 def reference() -> list[settings.Setting]:
