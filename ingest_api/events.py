@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from include.contract import edge, splitting
+from include.contract import edge, splitting, verdict
+from include.contract.event import parse
 from include.contract.extra import request_fields
 from include.contract.sources import Source
 from ingest_api import auth, body, storing
@@ -38,9 +39,18 @@ async def post_events(request: Request, services: Services) -> Response:
 
 
 async def post_validate(request: Request, services: Services) -> Response:
-    """Answer as `post_events` would, and store nothing."""
-    _, _, checked = await _checked(request, services)
-    return Response(_answer(checked))
+    """Say what would become of each event, in the validation that comes after storing too; store nothing."""
+    _, got, checked = await _checked(request, services)
+    return Response(await storing.off_loop(len(got.inflated), lambda: _foreseen(request, got, checked)))
+
+
+def _foreseen(request: Request, got: Body, checked: edge.Checked) -> bytes:
+    parsed = parse(got.inflated)
+    failed = []
+    for index, event in enumerate(parsed.events):
+        if reasons := verdict.failures(parsed, index, checked.rejected, request.received_at):
+            failed.append({"index": index, "event_id": event.event_id, "reasons": reasons})
+    return msgspec.json.encode({"valid": len(parsed.events) - len(failed), "failed": failed})
 
 
 async def _checked(request: Request, services: Services) -> tuple[Source, Body, edge.Checked]:

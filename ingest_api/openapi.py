@@ -36,9 +36,11 @@ def document(api: Settings) -> bytes:
             "openapi": "3.0.3",
             "info": {"title": "Ingest API", "version": "1", "description": _description(api)},
             "paths": {
-                "/v1/events": {"post": _post_events("Store a batch of events", "postEvents")},
+                "/v1/events": {"post": _post_events("Store a batch of events", "postEvents", "Accepted")},
                 "/v1/events:validate": {
-                    "post": _post_events("Answer as for /v1/events, and store nothing", "validateEvents")
+                    "post": _post_events(
+                        "Say what would become of each event, and store nothing", "validateEvents", "Foreseen"
+                    )
                 },
                 **openapi_dialects.paths(_refused()),
                 "/health/live": {"get": _get("The process runs")},
@@ -69,8 +71,8 @@ def _refused() -> dict[str, Any]:
     }
 
 
-def _post_events(summary: str, operation: str) -> dict[str, Any]:
-    responses = {"200": _response(Outcome.ACCEPTED.meaning, "Accepted"), **_refused()}
+def _post_events(summary: str, operation: str, answer: str) -> dict[str, Any]:
+    responses = {"200": _response(Outcome.ACCEPTED.meaning if answer == "Accepted" else summary, answer), **_refused()}
     return {
         "summary": summary,
         "description": "A bad event does not cost its neighbours: it is stored too, and named in `quarantined`. "
@@ -129,6 +131,7 @@ def _schemas(api: Settings) -> dict[str, Any]:
         },
         "Event": _event_schema(),
         "Accepted": _accepted_schema(),
+        "Foreseen": _foreseen_schema(),
         "Refused": _refused_schema(),
     }
 
@@ -169,6 +172,21 @@ def _accepted_schema() -> dict[str, Any]:
             "quarantined": {"type": "array", "items": item},
         },
         "example": {"accepted": 49, "quarantined": [{"index": 7, "event_id": None, "reason": "event_name is needed"}]},
+    }
+
+
+def _foreseen_schema() -> dict[str, Any]:
+    properties = {"index": {"type": "integer"}, "event_id": {"type": "string", "nullable": True}}
+    reasons = {"type": "array", "items": {"type": "string"}}
+    item = {"type": "object", "properties": {**properties, "reasons": reasons}}
+    return {
+        "type": "object",
+        "required": ["valid", "failed"],
+        "properties": {"valid": {"type": "integer"}, "failed": {"type": "array", "items": item}},
+        "example": {
+            "valid": 49,
+            "failed": [{"index": 7, "event_id": None, "reasons": ["platform: The platform is set."]}],
+        },
     }
 
 

@@ -69,21 +69,6 @@ def test_every_id_arrives_once_and_only_where_it_belongs(pipeline: Pipeline) -> 
     assert 0 < expected["valid and consented → vendor"] < expected["valid → EVENTS"] < 3_000
 
 
-def test_the_vendors_own_sdks_deliver_through_it(pipeline: Pipeline) -> None:
-    endpoints, began = pipeline.endpoints, datetime.now(UTC)
-    url, key = endpoints["LOCAL_URL_INGEST"], endpoints["LOCAL_WRITE_KEY_WEB_APP"]
-    running = [sdks.start(sdk, url, key, 20, prefix=f"e2e-{sdk.name}") for sdk in sdks.here()]
-    deliveries = [one.wait() for one in running]
-    made = {call.id for delivery in deliveries for call in delivery.calls}
-    assert set[str]().union(*(delivery.delivered for delivery in deliveries)) == made
-    wanted = Counter(("web-app", event_id) for event_id in made)
-    deadline = time.monotonic() + 180
-    with closing(clients.warehouse(endpoints)) as warehouse:
-        while (found := warehouse_ids.read(warehouse, "events", began)) != wanted and time.monotonic() < deadline:
-            time.sleep(2)
-    assert found == wanted
-
-
 def test_airflow_took_every_dag_without_error_or_warning(pipeline: Pipeline) -> None:
     airflow = pipeline.airflow
     assert airflow.get("importErrors")["import_errors"] == []
@@ -127,6 +112,21 @@ def test_backfill_over_the_same_range_changes_nothing(pipeline: Pipeline) -> Non
     assert {run.state for run in redone} == {"success"}
     airflow.await_quiet(60)
     assert changes(before, world(pipeline.endpoints)) == []
+
+
+def test_the_vendors_own_sdks_deliver_through_it(pipeline: Pipeline) -> None:
+    endpoints, began = pipeline.endpoints, datetime.now(UTC)
+    url, key = endpoints["LOCAL_URL_INGEST"], endpoints["LOCAL_WRITE_KEY_WEB_APP"]
+    running = [sdks.start(sdk, url, key, 20, prefix=f"e2e-{sdk.name}") for sdk in sdks.here()]
+    deliveries = [one.wait() for one in running]
+    made = {call.id for delivery in deliveries for call in delivery.calls}
+    assert set[str]().union(*(delivery.delivered for delivery in deliveries)) == made
+    wanted = Counter(("web-app", event_id) for event_id in made)
+    deadline = time.monotonic() + 180
+    with closing(clients.warehouse(endpoints)) as warehouse:
+        while (found := warehouse_ids.read(warehouse, "events", began)) != wanted and time.monotonic() < deadline:
+            time.sleep(2)
+    assert found == wanted
 
 
 def test_board_told_of_the_arrival_and_ctrl_c_leaves_nothing(pipeline: Pipeline) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from include.contract import edge
+from include.contract import edge, verdict
 from include.contract.event import parse
 from include.quality import suite
 from include.rows import Chunk, Decoded
@@ -128,6 +128,22 @@ def test_verdicts_equal_an_independent_reading(seed: int) -> None:
     assert different == []
     kinds = set().union(*(facts for _, facts, _ in verdicts))
     assert len(kinds) >= 9, f"the corpus trips many gates, not only {kinds}"
+
+
+@pytest.mark.parametrize("seed", [5, 6])
+def test_the_api_foresees_the_verdicts(seed: int) -> None:
+    planned = [request for request in requests(seed) if request.source_id in KNOWN]
+    foreseen = []
+    for request in planned:
+        body = gzip.decompress(request.body)
+        parsed, rejected = parse(body), dict(edge.check(body).rejected)
+        for index in range(len(parsed.events)):
+            reasons = verdict.failures(parsed, index, rejected, request.due_at)
+            foreseen.append({reason.partition(":")[0] for reason in reasons})
+    actual = [found for found, _, _ in judged(planned)]
+    expected = [found & {"decode", "edge"} if "decode" in found else found for found in foreseen]
+    assert expected == actual
+    assert any(actual)
 
 
 def test_what_the_generator_meant_as_malformed_fails_and_the_rest_passes() -> None:
