@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from bench import drain, ingest, latency, load
+from bench import drain, ingest, latency, load, overload
 from local.stack import Stack
 
 INGEST_TARGET = 100_000
@@ -47,6 +47,19 @@ def measure_ingest(options: argparse.Namespace) -> Line:
         "ingest, durable, events/s", f">= {INGEST_TARGET:,}", f"{rates['api']:,.0f}",
         f"bare HTTP {rates['http']:,.0f}, bare producer {rates['kafka']:,.0f}", rates["api"] >= INGEST_TARGET,
     )  # fmt: skip
+
+
+def measure_overload(options: argparse.Namespace) -> list[Line]:
+    """Measure what the API stores at ten times the load that fills it, beside bombs and slow clients."""
+    result = overload.measure(options.rounds)
+    overload.report(result)
+    bare = statistics.median(one.ratio for one in result.bare)
+    return [
+        Line(f"goodput at {overload.TIMES}x overload", f">= {overload.TARGET}", f"{result.ratio:.2f}",
+             f"without guards {bare:.2f}", result.ratio >= overload.TARGET),
+        Line("recovery after it, s", f"< {overload.TARGET_RECOVERY_S:.0f}", f"{result.recovery_s:.2f}",
+             "", result.recovery_s < overload.TARGET_RECOVERY_S),
+    ]  # fmt: skip
 
 
 def measure_drain(options: argparse.Namespace) -> Line:
@@ -98,7 +111,7 @@ def main() -> int:
     parser.add_argument("--load-events", type=int, default=500_000)
     parser.add_argument("--latency-minutes", type=float, default=5.0)
     options = parser.parse_args()
-    lines = [measure(options) for measure in (measure_ingest, measure_drain, measure_load)]
+    lines = [measure_ingest(options), *measure_overload(options), measure_drain(options), measure_load(options)]
     lines += measure_latency(options)
     print(f"\n{machine()}, load before {os.getloadavg()[0]:.1f}")
     heads = ("", "target", "measured", "", "limit of this machine")

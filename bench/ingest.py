@@ -79,14 +79,14 @@ class Bench:
             "TOPIC_MIN_INSYNC_REPLICAS": "1",
             **{name: value for name, value in os.environ.items() if name.startswith("INGEST_")},
         }
-        with _server("ingest_api", environment, "/health/ready") as (port, process):
+        with serving("ingest_api", environment, "/health/ready") as (port, process):
             report, cpu_seconds = self._load(port, process)
         verify(self._bootstrap, topic, self._corpus, self._acknowledged, enveloped=True)
         return self._round(report, cpu_seconds)
 
     def http(self) -> Round:
         """Measure the bare HTTP server."""
-        with _server("bench.ingest_limit http", {}, "/") as (port, process):
+        with serving("bench.ingest_limit http", {}, "/") as (port, process):
             report, cpu_seconds = self._load(port, process)
         return self._round(report, cpu_seconds)
 
@@ -95,19 +95,19 @@ class Bench:
         topic = self._new_topic()
         options = self._options
         arguments = ["kafka", self._bootstrap, topic, str(options.seconds), str(options.connections)]
-        report = _run("bench.ingest_limit", *arguments, str(self._corpus_file))
+        report = client("bench.ingest_limit", *arguments, str(self._corpus_file))
         verify(self._bootstrap, topic, self._corpus, report.stored, enveloped=False)
         return self._round(report, report.cpu_seconds)
 
     def _load(self, port: int, process: psutil.Process) -> tuple[Report, float]:
         self._run_load(port, _WARM_UP_SECONDS)
-        before = _cpu_seconds(process)
+        before = cpu_seconds_of(process)
         report = self._run_load(port, self._options.seconds)
-        return report, _cpu_seconds(process) - before
+        return report, cpu_seconds_of(process) - before
 
     def _run_load(self, port: int, seconds: float) -> Report:
         arguments = [str(port), str(self._options.connections), str(seconds), str(self._corpus_file)]
-        report = _run("bench.ingest_load", *arguments)
+        report = client("bench.ingest_load", *arguments)
         if set(report.statuses) != {200}:
             raise RuntimeError(f"answers other than 200: {report.statuses}")
         self._acknowledged = [old + new for old, new in zip(self._acknowledged, report.stored, strict=True)]
@@ -141,7 +141,8 @@ def make_corpus(options: argparse.Namespace) -> Corpus:
 
 
 @contextmanager
-def _server(module: str, environment: dict[str, str], path: str) -> Iterator[tuple[int, psutil.Process]]:
+def serving(module: str, environment: dict[str, str], path: str) -> Iterator[tuple[int, psutil.Process]]:
+    """Run a server until the end of the block; gives its port and process once it answers."""
     port = free_ports(["server"])["server"]
     name, *arguments = module.split()
     extra = [*arguments, str(port)] if arguments else []
@@ -171,13 +172,15 @@ def _await(url: str, started: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"{url} does not answer")
 
 
-def _run(module: str, *arguments: str) -> Report:
+def client(module: str, *arguments: str) -> Report:
+    """Run a load generator in a process of its own."""
     command = [str(API_PYTHON), "-m", module, *arguments]
     ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=600)
     return msgspec.json.decode(ended.stdout, type=Report)
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def cpu_seconds_of(process: psutil.Process) -> float:
+    """Return the processor time of a process and its children so far."""
     times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
     return sum(found.user + found.system for found in times)
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 Headers = tuple[tuple[str, str], ...]
 Verb = Callable[[Request, Services], Awaitable[Response]]
 Routes = Mapping[str, Mapping[str, Verb]]
+_MASSES = (429, 503)
+_SAME_REFUSAL_SECONDS = 1.0
 _SHOWN_PATH = re.compile(r"[^/]{16,}")
 """Long parts of a path may be keys, which must not get into a log."""
 
@@ -41,6 +43,7 @@ class Application:
             (re.compile(re.escape(path).replace(r"\*", "[^/]+")), path) for path in self._routes if "*" in path
         ]
         self._services: Services
+        self._logged: dict[Outcome, float] = {}
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the process's services; granian calls it before the first request."""
@@ -65,11 +68,13 @@ class Application:
             response = await verb(request, self._services)
             outcome = Outcome.ACCEPTED
         except RefusedError as refused:
-            response, outcome = self._refusal(request, refused, route), refused.outcome
+            response, outcome = await self._refusal(request, refused, route), refused.outcome
         except Exception:
             log.exception("failed", extra=_about(request))
             outcome = Outcome.INTERNAL
-            response = self._refusal(request, RefusedError(outcome), route)
+            response = await self._refusal(request, RefusedError(outcome), route)
+        finally:
+            self._services.admission.leave(request)
         self._services.metrics.answered(outcome.error, request.dialect, request.source_id)
         _write(request, response, self._services.cors.headers(scope) if route in self._for_clients else ())
 
@@ -89,9 +94,13 @@ class Application:
             raise RefusedError(Outcome.METHOD_NOT_ALLOWED, f"use {' or '.join(self._routes[route])}")
         return verb
 
-    def _refusal(self, request: Request, refused: RefusedError, route: str) -> Response:
+    async def _refusal(self, request: Request, refused: RefusedError, route: str) -> Response:
         outcome = refused.outcome
-        log.info("refused", extra={**_about(request), "outcome": outcome.error, "reason": refused.message})
+        if self._is_worth_a_line(outcome):
+            log.info("refused", extra={**_about(request), "outcome": outcome.error, "reason": refused.message})
+        self._services.admission.leave(request)
+        # Whoever still sends when the answer comes may not see it.
+        await self._services.bodies.discard(request)
         body = {
             "code": outcome.status,
             "error": outcome.error,
@@ -99,16 +108,27 @@ class Application:
             "request_id": request.request_id,
             **refused.details,
         }
-        return Response(msgspec.json.encode(body), outcome.status, headers=self._extra_headers(route, outcome))
+        return Response(msgspec.json.encode(body), outcome.status, headers=self._extra_headers(route, refused))
 
-    def _extra_headers(self, route: str, outcome: Outcome) -> tuple[tuple[str, str], ...]:
-        match outcome.status:
+    def _is_worth_a_line(self, outcome: Outcome) -> bool:
+        """Say whether a refusal goes to the log: of those that come in masses under load only one per second."""
+        if outcome.status not in _MASSES:
+            return True
+        now = time.monotonic()
+        if now - self._logged.get(outcome, -_SAME_REFUSAL_SECONDS) < _SAME_REFUSAL_SECONDS:
+            return False
+        self._logged[outcome] = now
+        return True
+
+    def _extra_headers(self, route: str, refused: RefusedError) -> Headers:
+        match refused.outcome.status:
             case 401:
                 return (("www-authenticate", 'Bearer realm="events"'),)
             case 405:
                 return (("allow", ", ".join(self._routes[route])),)
             case 429 | 503:
-                return (("retry-after", str(self._services.configuration.api.retry_after_seconds)),)
+                seconds = refused.retry_after_seconds or self._services.configuration.api.retry_after_seconds
+                return (("retry-after", str(seconds)),)
         return ()
 
 

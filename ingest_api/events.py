@@ -8,20 +8,29 @@ from include.contract import edge, splitting, verdict
 from include.contract.event import parse
 from include.contract.extra import request_fields
 from include.contract.sources import Source
-from ingest_api import auth, body, storing
+from ingest_api import auth, storing
 from ingest_api.body import Body
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
+from ingest_api.settings import Settings
 from ingest_api.storing import Taken
 
 DIALECT = "v1"
 _EVENTS = "events"
 
 
+class _Id(msgspec.Struct, gc=False):
+    event_id: str | None = None
+
+
+_id = msgspec.json.Decoder(_Id)
+
+
 async def post_events(request: Request, services: Services) -> Response:
     """Store one batch; the answer 200 means that every event is durable, the bad ones among them."""
     source, got, checked = await _checked(request, services)
+    services.rates.charge(source, checked.key, checked.event_count)
     taken = Taken(
         source=source,
         dialect=DIALECT,
@@ -59,11 +68,12 @@ async def _checked(request: Request, services: Services) -> tuple[Source, Body, 
     key = auth.write_key(request.scope.headers.get("authorization"))
     source = services.auth.at_once(key)
     request.source_id = source.id
-    got = await body.read(request, api.max_body_bytes, api.max_inflated_bytes)
-    return source, got, await storing.off_loop(len(got.inflated), lambda: _check(got.inflated, api.max_events))
+    services.rates.require(source)
+    got = await services.bodies.read(request)
+    return source, got, await storing.off_loop(len(got.inflated), lambda: _check(got.inflated, api))
 
 
-def _check(inflated: bytes, max_events: int) -> edge.Checked:
+def _check(inflated: bytes, api: Settings) -> edge.Checked:
     try:
         checked = edge.check(inflated)
         if splitting.listed_twice(inflated):
@@ -72,11 +82,27 @@ def _check(inflated: bytes, max_events: int) -> edge.Checked:
         raise RefusedError(Outcome.INVALID_BODY, str(error)) from error
     if checked.event_count == 0:
         raise RefusedError(Outcome.NO_EVENTS)
-    if checked.event_count > max_events:
+    if checked.event_count > api.max_events:
         raise RefusedError(
-            Outcome.TOO_MANY_EVENTS, f"{checked.event_count} events in one request, the limit is {max_events}"
+            Outcome.TOO_MANY_EVENTS, f"{checked.event_count} events in one request, the limit is {api.max_events}"
         )
-    return checked
+    # In a small body no event can be too large, and the usual one is small.
+    return checked if len(inflated) <= api.max_event_bytes else _without_large(checked, inflated, api.max_event_bytes)
+
+
+def _without_large(checked: edge.Checked, inflated: bytes, limit: int) -> edge.Checked:
+    """Reject what is too large for one event; its neighbours are as good as before."""
+    large = {
+        index: raw
+        for index, raw in enumerate(splitting.split(inflated))
+        if len(raw) > limit and index not in checked.rejected
+    }
+    reason = f"larger than {limit} bytes"
+    return msgspec.structs.replace(
+        checked,
+        rejected=dict(sorted({**checked.rejected, **dict.fromkeys(large, reason)}.items())),
+        event_ids={**checked.event_ids, **{index: _id.decode(raw).event_id for index, raw in large.items()}},
+    )
 
 
 def _answer(checked: edge.Checked) -> bytes:

@@ -10,8 +10,9 @@ from include.contract.extra import request_fields
 from include.contract.outline import Outline, masked, outline
 from include.contract.sources import Source
 from include.contract.splitting import NotARequestError, listed_twice
-from ingest_api import auth, body, storing
+from ingest_api import auth, storing
 from ingest_api.body import Body
+from ingest_api.encodings import compressed
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request
 from ingest_api.services import Services
@@ -28,6 +29,8 @@ class Dialect(msgspec.Struct, frozen=True):
     """Keys of an event that name its device, else its user."""
     opened: Callable[[bytes], bytes] = bytes
     """Turns an inflated body into JSON, where it may come in another form."""
+    when_throttled: Mapping[str, object] = {}
+    """What the vendor's SDKs look for in an answer 429."""
 
 
 class Taking(msgspec.Struct, frozen=True, gc=False):
@@ -46,14 +49,36 @@ async def take(
     known: Mapping[str, str] | None = None,
     name: Callable[[Outline], str] | None = None,
 ) -> Taking:
-    """Store a request; returns once it is durable. An empty `events_key` means that the body is one event."""
-    api = services.configuration.api
+    """Store a request; returns once it is durable. An empty `events_key` means that the body is one event.
+
+    Raises RefusedError. A key that comes in a header is looked at before the body is read.
+    """
     request.dialect = dialect.name
-    got = await body.read(request, api.max_body_bytes, api.max_inflated_bytes)
+    try:
+        return await _take(request, services, dialect, call, events_key, known or {}, name)
+    except RefusedError as refused:
+        if refused.outcome.status == 429:
+            refused.details = dialect.when_throttled
+        raise
+
+
+async def _take(
+    request: Request,
+    services: Services,
+    dialect: Dialect,
+    call: str,
+    events_key: str,
+    known: Mapping[str, str],
+    name: Callable[[Outline], str] | None,
+) -> Taking:
+    key = auth.write_key(request.scope.headers.get("authorization"))
+    source = _source(request, services, key) if key else None
+    got = await services.bodies.read(request)
     size = len(got.inflated)
     got, seen = await storing.off_loop(size, lambda: _look(got, dialect, events_key))
-    source = _source(request, services, seen)
-    _require_count(len(seen.events), api.max_events)
+    source = source or _source(request, services, seen.write_key or auth.key_in_url(request.scope))
+    _require_count(len(seen.events), services.configuration.api.max_events)
+    services.rates.charge(source, seen.device, len(seen.events))
     got = await storing.off_loop(size, lambda: _without_key(got, seen, services))
     taken = Taken(
         source=source,
@@ -64,7 +89,7 @@ async def take(
         device=seen.device,
         events_key=events_key,
         cut=lambda: (request_fields(got.inflated, events_key), seen.events),
-        known={**services.origin.of(request.scope), "platform": source.platform, **(known or {})},
+        known={**services.origin.of(request.scope), "platform": source.platform, **known},
     )
     await storing.store(request, services, taken)
     return Taking(len(seen.events), size)
@@ -83,10 +108,10 @@ def _look(got: Body, dialect: Dialect, events_key: str) -> tuple[Body, Outline]:
     return got, seen
 
 
-def _source(request: Request, services: Services, seen: Outline) -> Source:
-    key = auth.write_key(request.scope.headers.get("authorization")) or seen.write_key or auth.key_in_url(request.scope)
+def _source(request: Request, services: Services, key: str | None) -> Source:
     source = services.auth.patient(key)
     request.source_id = source.id
+    services.rates.require(source)
     return source
 
 
@@ -103,4 +128,4 @@ def _without_key(got: Body, seen: Outline, services: Services) -> Body:
     if key is None or seen.key_literal is None or registry is None or registry.find(key) is None:
         return got
     text = masked(got.inflated, seen.key_literal)
-    return Body(storing.compressed(text) if got.encoding == "gzip" else text, text, got.encoding)
+    return Body(compressed(text) if got.encoding == "gzip" else text, text, got.encoding)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from ingest_api import numbers
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
-from ingest_api.spool import SpoolStatus
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -28,7 +28,5 @@ async def get_ready(_request: Request, services: Services) -> Response:
 
 
 async def get_metrics(_request: Request, services: Services) -> Response:
-    """Write the metrics in Prometheus' text format."""
-    ready = not services.readiness.reasons()
-    spool = services.spool.status() if services.spool else SpoolStatus()
-    return Response(services.metrics.render(services.publisher.waiting, spool, ready=ready), content_type=_TEXT)
+    """Write the metrics of all worker processes in Prometheus' text format."""
+    return Response(numbers.text(services.siblings.together()), content_type=_TEXT)

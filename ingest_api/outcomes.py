@@ -19,6 +19,9 @@ class Outcome(Enum):
     ACCEPTED = _Row(200, "accepted", "All events are stored durably; those listed in `quarantined` are kept aside")
     INVALID_BODY = _Row(400, "invalid_body", "The body is not JSON with a list of events; do not send it again")
     INVALID_GZIP = _Row(400, "invalid_gzip", "The body is not a whole gzip stream; compress it again")
+    INVALID_COMPRESSION = _Row(
+        400, "invalid_compression", "The body is not whole in the encoding that it declares; compress it again"
+    )
     NO_EVENTS = _Row(400, "no_events", "The list of events is empty; there is nothing to store")
     MISSING_KEY = _Row(401, "missing_key", "No write key came; send Authorization: Bearer <write key>, or Basic")
     UNKNOWN_KEY = _Row(401, "unknown_key", "No source has this write key; correct it, keep the events")
@@ -28,10 +31,15 @@ class Outcome(Enum):
     INCOMPLETE_BODY = _Row(
         408, "incomplete_body", "The connection ended before the body did; send the same bytes again"
     )
+    BODY_TIMEOUT = _Row(408, "body_timeout", "The body did not arrive in time; send the same bytes again")
     BODY_TOO_LARGE = _Row(413, "body_too_large", "The body is above the limit; send fewer events at a time")
     TOO_MANY_EVENTS = _Row(413, "too_many_events", "More events than one request may have; send fewer at a time")
     RECORD_TOO_LARGE = _Row(413, "record_too_large", "Kafka does not take a record of this size; send fewer events")
-    UNSUPPORTED_ENCODING = _Row(415, "unsupported_encoding", "Only gzip and no encoding are understood")
+    UNSUPPORTED_ENCODING = _Row(415, "unsupported_encoding", "Only gzip, zstd, br, deflate and no encoding are known")
+    RATE_LIMITED = _Row(
+        429, "rate_limited", "More events than the source or device may send; send the same bytes after Retry-After"
+    )
+    OVERLOADED = _Row(429, "overloaded", "Too much is in progress; send the same bytes again after Retry-After")
     INTERNAL = _Row(500, "internal", "A fault of the API; send the same bytes again later")
     NOT_ACKNOWLEDGED = _Row(503, "not_acknowledged", "Kafka did not acknowledge in time; send the same bytes again")
     QUEUE_FULL = _Row(503, "queue_full", "Too much is waiting for Kafka; send the same bytes again after Retry-After")
@@ -65,11 +73,19 @@ class Outcome(Enum):
 class RefusedError(Exception):
     """Ends a request with an outcome other than success; `message` is what the client reads.
 
-    `details` are further keys of the answer that a dialect's SDKs look at.
+    `details` are further keys of the answer that a dialect's SDKs look at; `retry_after_seconds` is how long to wait,
+    where that is known.
     """
 
-    def __init__(self, outcome: Outcome, message: str = "", details: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        message: str = "",
+        details: Mapping[str, object] | None = None,
+        retry_after_seconds: int | None = None,
+    ) -> None:
         super().__init__(message or outcome.meaning)
         self.outcome = outcome
         self.details = details or {}
         self.message = message or outcome.meaning
+        self.retry_after_seconds = retry_after_seconds

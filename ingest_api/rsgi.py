@@ -60,6 +60,11 @@ class Request(msgspec.Struct, gc=False):
     """Monotonic seconds; durations are measured from here."""
     dialect: str = "none"
     source_id: str = ""
+    held_bytes: int = 0
+    """What its body holds of the process's room for bytes."""
+    is_in_work: bool = False
+    is_unread: bool = True
+    """Whether the client may still be sending the body."""
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):

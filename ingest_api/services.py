@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable
 
 import msgspec
@@ -12,17 +13,22 @@ from confluent_kafka.admin import AdminClient
 from include.contract import topic_spec
 from include.contract.sources import WatchedRegistry
 from include.errors import TransientError
+from ingest_api.admission import Admission
 from ingest_api.auth import Authenticator
+from ingest_api.body import Bodies
 from ingest_api.cors import Cors
 from ingest_api.delivery import Delivery
 from ingest_api.drainer import Drainer
 from ingest_api.grace import Grace
 from ingest_api.metrics import Metrics
+from ingest_api.numbers import Gauges
 from ingest_api.origin import Origin
 from ingest_api.publisher import Publisher
+from ingest_api.rates import Rates
 from ingest_api.readiness import Readiness
 from ingest_api.settings import Configuration
-from ingest_api.spool import Spool
+from ingest_api.siblings import FOLDER_VARIABLE, Siblings
+from ingest_api.spool import Spool, SpoolStatus
 
 _CHECK_TIMEOUT_SECONDS = 3.0
 _FLUSH_SECONDS = 1.0
@@ -34,12 +40,16 @@ class Services(msgspec.Struct, frozen=True):
     configuration: Configuration
     sources: WatchedRegistry
     auth: Authenticator
+    admission: Admission
+    bodies: Bodies
+    rates: Rates
     publisher: Publisher
     delivery: Delivery
     spool: Spool | None
     drainer: Drainer | None
     readiness: Readiness
     metrics: Metrics
+    siblings: Siblings
     origin: Origin
     cors: Cors
 
@@ -56,16 +66,24 @@ def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Serv
         spool,
         configuration.api.check_interval_seconds,
     )
+    admission, rates, metrics = Admission(configuration.api, loop), Rates(configuration.api.rated_devices), Metrics()
     return Services(
         configuration=configuration,
         sources=sources,
         auth=Authenticator(sources, Grace(configuration.api.grace_seconds)),
+        admission=admission,
+        bodies=Bodies(configuration.api, admission, loop),
+        rates=rates,
         publisher=publisher,
         delivery=Delivery(publisher, spool, configuration.topic.max_message_bytes),
         spool=spool,
         drainer=Drainer(spool, publisher, lambda: readiness.kafka_answers) if spool else None,
         readiness=readiness,
-        metrics=Metrics(),
+        metrics=metrics,
+        siblings=Siblings(
+            os.environ.get(FOLDER_VARIABLE, ""),
+            lambda: metrics.numbers(_gauges(admission, rates, publisher, spool, readiness)),
+        ),
         origin=Origin(configuration.api),
         cors=Cors(configuration.api.cors_origins),
     )
@@ -74,6 +92,7 @@ def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Serv
 def start(services: Services, loop: asyncio.AbstractEventLoop) -> None:
     """Begin what runs in the background."""
     services.readiness.start()
+    services.siblings.start(loop)
     if services.drainer:
         services.drainer.start(loop)
 
@@ -81,12 +100,27 @@ def start(services: Services, loop: asyncio.AbstractEventLoop) -> None:
 async def stop(services: Services) -> int:
     """End after the last request; returns how many records Kafka left unacknowledged."""
     services.readiness.stop()
+    services.siblings.stop()
     if services.drainer:
         await services.drainer.stop()
     left = services.publisher.close(_FLUSH_SECONDS)
     if services.spool:
         await services.spool.close()
     return left
+
+
+def _gauges(
+    admission: Admission, rates: Rates, publisher: Publisher, spool: Spool | None, readiness: Readiness
+) -> Gauges:
+    return Gauges(
+        in_flight_requests=admission.requests.taken,
+        in_flight_bytes=admission.bytes.taken,
+        in_line_requests=admission.requests.waiting + admission.bytes.waiting,
+        rated_devices=rates.devices,
+        waiting_records=publisher.waiting,
+        spool=spool.status() if spool else SpoolStatus(),
+        is_ready=not readiness.reasons(),
+    )
 
 
 def _topic_check(configuration: Configuration) -> Callable[[], object]:

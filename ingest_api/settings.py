@@ -45,6 +45,32 @@ class Settings(msgspec.Struct, frozen=True):
         21_000_000
     )
     max_events: Annotated[int, Meta(ge=1, description="Most events in one request")] = 5_000
+    max_event_bytes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Largest event of POST /v1/events, in bytes; a larger one is quarantined, the others are not. "
+            "The validation fails smaller ones than the default already",
+        ),
+    ] = 1024 * 1024
+    max_in_flight_requests: Annotated[
+        int, Meta(ge=1, description="Most requests of a process being worked on; more wait in line")
+    ] = 1_024
+    max_in_flight_bytes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Most bytes of bodies that a process holds, as they came and inflated; it needs up to four "
+            "times as much memory",
+        ),
+    ] = 64 * 1024 * 1024
+    in_flight_wait_ms: Annotated[
+        int, Meta(ge=0, le=3_000, description="How long a request waits in line before it is answered 429, in ms")
+    ] = 2_000
+    rated_devices: Annotated[
+        int,
+        Meta(ge=1, description="How many devices a process counts events of at a time, where their source limits them"),
+    ] = 50_000
     ack_timeout_ms: Annotated[
         int,
         Meta(
@@ -83,9 +109,20 @@ class Settings(msgspec.Struct, frozen=True):
         float, Meta(gt=0, description="Time between two checks of the topic for /health/ready, in seconds")
     ] = 3.0
     header_timeout_ms: Annotated[
-        int, Meta(ge=1, description="How long a client may take to send its request headers, in ms")
+        int,
+        Meta(
+            ge=1,
+            description="How long a client may take to send its request headers, and a connection may be idle between "
+            "two requests, in ms",
+        ),
     ] = 10_000
-    max_connections: Annotated[int, Meta(ge=1, description="Most requests in progress at a time; more wait")] = 4_096
+    body_timeout_ms: Annotated[
+        int, Meta(ge=1, description="How long a client may take to send a body before it is answered 408, in ms")
+    ] = 30_000
+    max_connections: Annotated[
+        int, Meta(ge=1, description="Most open connections of a process; more wait until one is closed")
+    ] = 4_096
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes that serve; limits are for each of them")] = 1
     stop_timeout_seconds: Annotated[
         int, Meta(ge=1, le=60, description="How long requests in progress may take after SIGTERM, in seconds")
     ] = 8
@@ -113,6 +150,11 @@ class Settings(msgspec.Struct, frozen=True):
         """How long a record may take to be acknowledged, in ms; then it is spooled, or refused without a spool."""
         return self.spool_after_ms if self.spool_dir else self.ack_timeout_ms
 
+    @property
+    def large_in_flight_bytes(self) -> int:
+        """Most bytes in flight that large bodies may bring it to: the rest is for the usual ones."""
+        return self.max_in_flight_bytes * 3 // 4
+
 
 class Configuration(msgspec.Struct, frozen=True):
     """The API's settings and the topic it needs."""
@@ -125,6 +167,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
     """Read everything; raises SetupError that names what is wrong."""
     api = settings.load(Settings, PREFIX, environ)
     _require_networks(api.trusted_proxies)
+    _require_room(api)
     wish = settings.load(TopicSettings, TOPIC_PREFIX, environ)
     return Configuration(api, TopicSpec.of(api.kafka.topic, wish))
 
@@ -133,6 +176,15 @@ def sources_path(environ: Mapping[str, str]) -> Path:
     """Return where the sources are, for a command that needs no other setting."""
     default = next(field.default for field in msgspec.structs.fields(Settings) if field.name == "sources_path")
     return Path(environ.get(f"{PREFIX}SOURCES_PATH") or default)
+
+
+def _require_room(api: Settings) -> None:
+    largest = api.max_body_bytes + api.max_inflated_bytes
+    if largest > api.large_in_flight_bytes:
+        raise SetupError(
+            f"wrong settings: {PREFIX}MAX_IN_FLIGHT_BYTES={api.max_in_flight_bytes} has no room for the largest body; "
+            f"set it to at least {largest * 4 // 3 + 1}, or lower {PREFIX}MAX_BODY_BYTES and {PREFIX}MAX_INFLATED_BYTES"
+        )
 
 
 def _require_networks(texts: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from ingest_api import auth, body
+from ingest_api import auth
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
 
@@ -60,8 +60,7 @@ async def get_rudder_config(request: Request, services: Services) -> Response:
 
 async def post_telemetry(request: Request, services: Services) -> Response:
     """Take an SDK's measurements of itself and forget them: no event is among them."""
-    api = services.configuration.api
-    await body.read(request, api.max_body_bytes, api.max_inflated_bytes)
+    await services.bodies.read(request)
     return Response(b'{"success":true}')
 
 

@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
-from isal import isal_zlib
 
 from include.contract.envelope import ContentEncoding, Envelope
 from include.contract.extra import Fields
 from include.contract.parts import Part, divide
 from include.contract.sources import Source
 from ingest_api.body import Body
+from ingest_api.encodings import compressed
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request
 from ingest_api.services import Services
 
-_GZIP_WINDOW = 31
 _HEADERS_BYTES = 4_096
 _REASON_BYTES = 256
 """Room for a record's key and headers beside its value; more for each reason of a bad event."""
@@ -60,12 +59,6 @@ async def store(request: Request, services: Services, taken: Taken) -> None:
 async def off_loop(size_bytes: int, work: Callable[[], T]) -> T:
     """Do work on a body; a large one does not hold up the other requests."""
     return work() if size_bytes < _OFF_LOOP_BYTES else await asyncio.to_thread(work)
-
-
-def compressed(body: bytes) -> bytes:
-    """Return a body as gzip, the same for the same body."""
-    packed: bytes = isal_zlib.compress(body, 1, wbits=_GZIP_WINDOW)
-    return packed
 
 
 async def _store_parts(request: Request, services: Services, taken: Taken, limit: int) -> None:

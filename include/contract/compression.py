@@ -6,6 +6,9 @@ from isal import isal_zlib
 
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
+MAX_MEMBERS = 100
+"""Most streams one after the other in a body: each costs a copy of all that follows it, so that a megabyte of empty
+ones would take a second."""
 
 
 class InflateError(ValueError):
@@ -19,12 +22,17 @@ class TooLargeError(ValueError):
 def inflate(data: bytes, limit: int) -> bytes:
     """Inflate gzip of one or several members; never holds more than `limit` + 1 inflated bytes.
 
-    Raises InflateError for a broken, truncated or followed-by-garbage stream, TooLargeError above `limit` bytes.
+    Raises InflateError for a broken, truncated or followed-by-garbage stream and for more than MAX_MEMBERS of them,
+    TooLargeError above `limit` bytes.
     """
     whole, rest = _member(data, limit)
+    members = 1
     while rest:
+        if members == MAX_MEMBERS:
+            raise InflateError(f"more than {MAX_MEMBERS} gzip streams one after the other")
         more, rest = _member(rest, limit - len(whole))
         whole += more
+        members += 1
     return whole
 
 

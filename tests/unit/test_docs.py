@@ -43,6 +43,26 @@ def test_the_limits_are_those_of_the_api() -> None:
     assert [int(number.replace(",", "")) for number in numbers if number != ","] == wanted
 
 
+@pytest.mark.parametrize(
+    ("part", "setting"),
+    [
+        ("event-limit", "max_event_bytes"),
+        ("header-limit", "header_timeout_ms"),
+        ("body-limit", "body_timeout_ms"),
+        ("wait-limit", "in_flight_wait_ms"),
+    ],
+)
+def test_the_other_limits_are_those_of_the_api(part: str, setting: str) -> None:
+    limits = {field.name: field.default for field in msgspec.structs.fields(Settings)}
+    assert documents.part(DOCS / "client-guide.md", part).strip().replace(",", "") == str(limits[setting])
+
+
+def test_the_guide_to_overload_names_settings_that_exist() -> None:
+    named = re.findall(r"`INGEST_(\w+)`", (DOCS / "overload.md").read_text())
+    assert named
+    assert {name.lower() for name in named} <= set(Settings.__struct_fields__)
+
+
 def test_the_client_guide_knows_the_platforms_and_versions_of_the_suite() -> None:
     suite = json.loads((ROOT / "great_expectations/expectations/events.json").read_text())
     sets = {
@@ -100,7 +120,7 @@ def test_the_tables_are_those_of_the_warehouse() -> None:
 
 def test_the_metrics_are_those_of_the_api() -> None:
     # The metrics' library is in the API's environment only.
-    code = "from ingest_api.metrics import Metrics; print(Metrics().render(0, ready=True).decode())"
+    code = "from ingest_api.numbers import Numbers, text; print(text(Numbers()).decode())"
     shown = subprocess.run([paths.API_PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     help_of = dict(re.findall(r"^# HELP (\w+) (.+)$", shown, re.MULTILINE))
     wanted = [

@@ -26,7 +26,7 @@ def test_ids_are_unique_and_statuses_are_answers() -> None:
     errors = [outcome.error for outcome in Outcome]
     assert len(set(errors)) == len(errors)
     assert [outcome for outcome in Outcome if outcome.status == 200] == [Outcome.ACCEPTED]
-    assert all(outcome.status in {200, 400, 401, 403, 404, 405, 408, 413, 415, 500, 503} for outcome in Outcome)
+    assert all(outcome.status in {200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 500, 503} for outcome in Outcome)
 
 
 def test_a_refusal_speaks_for_itself() -> None:

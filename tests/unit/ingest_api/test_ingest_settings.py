@@ -48,3 +48,11 @@ def test_properties_cannot_weaken_the_promise() -> None:
     assert found["enable.idempotence"] is True
     assert found["compression.type"] == "none"
     assert found["security.protocol"] == "SSL"
+
+
+def test_the_room_for_bytes_must_hold_the_largest_body() -> None:
+    with pytest.raises(SetupError, match=r"INGEST_MAX_IN_FLIGHT_BYTES=1000 has no room .* at least 56000001"):
+        settings.load({"INGEST_MAX_IN_FLIGHT_BYTES": "1000"})
+    settings.load({"INGEST_MAX_IN_FLIGHT_BYTES": "56000001"})
+    with pytest.raises(SetupError):
+        settings.load({"INGEST_MAX_IN_FLIGHT_BYTES": "55999998"})
