@@ -62,7 +62,8 @@ class Application:
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Serve one request."""
         request = Request(scope, protocol, os.urandom(16).hex(), datetime.now(UTC), time.monotonic())
-        route = self._route(scope.path)
+        route, tracing = self._route(scope.path), self._services.tracing
+        span = tracing.begin(request, route) if tracing and route in self._for_clients else None
         try:
             verb = self._verb(scope.method, route)
             response = await verb(request, self._services)
@@ -77,6 +78,8 @@ class Application:
             self._services.admission.leave(request)
         self._services.metrics.answered(outcome.error, request.dialect, request.source_id)
         _write(request, response, self._services.cors.headers(scope) if route in self._for_clients else ())
+        if tracing and span:
+            tracing.end(span, request, outcome, response.status)
 
     def _route(self, path: str) -> str:
         """Return the path of the table that a request's path belongs to; empty where there is none."""

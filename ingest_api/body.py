@@ -19,6 +19,7 @@ from ingest_api.settings import Settings
 _DISCARDED_BYTES = 32 * 1024 * 1024
 """Most of a body above the limit that is read and forgotten: who still sends would not see the answer."""
 _PATIENCE_SECONDS = 1.0
+_BROKEN_CHUNKS = "the chunked body ended early, or a chunk is malformed; send the same bytes again"
 _LARGE_BYTES = 512 * 1024
 """What inflates to more does so on a thread, and one after the other: their bytes count only when it is done, and
 bombs must not take more than one core."""
@@ -102,13 +103,22 @@ class Bodies:
             self._patience.end(task)
 
     async def _pieces(self, request: Request) -> bytes:
-        found = bytearray()
+        """Read piece by piece, and know a body that was cut off.
+
+        granian's iterator hides an error: a broken chunk or an early end is one empty piece, as trailers are, and then
+        comes the empty piece that ends every body.
+        """
+        found, empty = bytearray(), 0
         async for piece in request.protocol:
             found += piece
+            empty += not piece
             if len(found) > self._max_bytes:
                 raise RefusedError(Outcome.BODY_TOO_LARGE, _above(self._max_bytes))
             if len(found) > request.held_bytes:
                 self._admission.grow(request, len(found) - request.held_bytes, is_large=True)
+        if empty > 1 and request.scope.headers.get("trailer") is None:
+            request.is_unread = False
+            raise RefusedError(Outcome.INCOMPLETE_BODY, _BROKEN_CHUNKS)
         return bytes(found)
 
     def _plain(self, raw: bytes) -> Body:

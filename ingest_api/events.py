@@ -10,6 +10,7 @@ from include.contract.extra import request_fields
 from include.contract.sources import Source
 from ingest_api import auth, storing
 from ingest_api.body import Body
+from ingest_api.counts import require_count, require_few
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
@@ -74,18 +75,14 @@ async def _checked(request: Request, services: Services) -> tuple[Source, Body, 
 
 
 def _check(inflated: bytes, api: Settings) -> edge.Checked:
+    require_few(inflated, api.max_events, _EVENTS)
     try:
-        checked = edge.check(inflated)
+        checked = edge.check(inflated, api.max_events)
         if splitting.listed_twice(inflated):
             raise edge.NotARequestError("the list events is there twice")
     except edge.NotARequestError as error:
         raise RefusedError(Outcome.INVALID_BODY, str(error)) from error
-    if checked.event_count == 0:
-        raise RefusedError(Outcome.NO_EVENTS)
-    if checked.event_count > api.max_events:
-        raise RefusedError(
-            Outcome.TOO_MANY_EVENTS, f"{checked.event_count} events in one request, the limit is {api.max_events}"
-        )
+    require_count(checked.event_count, api.max_events)
     # In a small body no event can be too large, and the usual one is small.
     return checked if len(inflated) <= api.max_event_bytes else _without_large(checked, inflated, api.max_event_bytes)
 

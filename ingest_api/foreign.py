@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import msgspec
 
 from include.contract.extra import request_fields
-from include.contract.outline import Outline, masked, outline
+from include.contract.outline import Outline, masked, outline, write_key_of
 from include.contract.sources import Source
 from include.contract.splitting import NotARequestError, listed_twice
 from ingest_api import auth, storing
 from ingest_api.body import Body
+from ingest_api.counts import require_count, require_few
 from ingest_api.encodings import compressed
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request
@@ -71,13 +73,17 @@ async def _take(
     known: Mapping[str, str],
     name: Callable[[Outline], str] | None,
 ) -> Taking:
+    api = services.configuration.api
     key = auth.write_key(request.scope.headers.get("authorization"))
     source = _source(request, services, key) if key else None
     got = await services.bodies.read(request)
     size = len(got.inflated)
-    got, seen = await storing.off_loop(size, lambda: _look(got, dialect, events_key))
-    source = source or _source(request, services, seen.write_key or auth.key_in_url(request.scope))
-    _require_count(len(seen.events), services.configuration.api.max_events)
+    got = await storing.off_loop(size, lambda: _opened(got, dialect))
+    if source is None:
+        # Before anybody looks at the events: of those a body from anywhere may have millions.
+        key = await storing.off_loop(size, lambda: _key(got, dialect, events_key))
+        source = _source(request, services, key or auth.key_in_url(request.scope))
+    seen = await storing.off_loop(size, lambda: _look(got, dialect, events_key, api.max_events))
     services.rates.charge(source, seen.device, len(seen.events))
     got = await storing.off_loop(size, lambda: _without_key(got, seen, services))
     taken = Taken(
@@ -95,17 +101,35 @@ async def _take(
     return Taking(len(seen.events), size)
 
 
-def _look(got: Body, dialect: Dialect, events_key: str) -> tuple[Body, Outline]:
-    try:
+def _opened(got: Body, dialect: Dialect) -> Body:
+    with _as_refusal():
         text = dialect.opened(got.inflated)
-        if text is not got.inflated:
-            got = Body(text, text, "identity")
+    return got if text is got.inflated else Body(text, text, "identity")
+
+
+def _key(got: Body, dialect: Dialect, events_key: str) -> str | None:
+    with _as_refusal():
+        return write_key_of(got.inflated, events_key, dialect.write_key_name)
+
+
+def _look(got: Body, dialect: Dialect, events_key: str, max_events: int) -> Outline:
+    text = got.inflated
+    with _as_refusal():
+        if events_key:
+            require_few(text, max_events, events_key)
         seen = outline(text, events_key, dialect.write_key_name, dialect.device_names)
         if events_key and listed_twice(text, events_key):
             raise NotARequestError(f"the list {events_key} is there twice")
+    require_count(len(seen.events), max_events)
+    return seen
+
+
+@contextmanager
+def _as_refusal() -> Iterator[None]:
+    try:
+        yield
     except NotARequestError as error:
         raise RefusedError(Outcome.INVALID_BODY, str(error)) from error
-    return got, seen
 
 
 def _source(request: Request, services: Services, key: str | None) -> Source:
@@ -113,13 +137,6 @@ def _source(request: Request, services: Services, key: str | None) -> Source:
     request.source_id = source.id
     services.rates.require(source)
     return source
-
-
-def _require_count(count: int, most: int) -> None:
-    if count == 0:
-        raise RefusedError(Outcome.NO_EVENTS)
-    if count > most:
-        raise RefusedError(Outcome.TOO_MANY_EVENTS, f"{count} events in one request, the limit is {most}")
 
 
 def _without_key(got: Body, seen: Outline, services: Services) -> Body:

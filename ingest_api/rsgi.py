@@ -60,6 +60,7 @@ class Request(msgspec.Struct, gc=False):
     """Monotonic seconds; durations are measured from here."""
     dialect: str = "none"
     source_id: str = ""
+    traceparent: str = ""
     held_bytes: int = 0
     """What its body holds of the process's room for bytes."""
     is_in_work: bool = False

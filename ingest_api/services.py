@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 from confluent_kafka.admin import AdminClient
@@ -30,6 +31,9 @@ from ingest_api.settings import Configuration
 from ingest_api.siblings import FOLDER_VARIABLE, Siblings
 from ingest_api.spool import Spool, SpoolStatus
 
+if TYPE_CHECKING:
+    from ingest_api.tracing import Tracing
+
 _CHECK_TIMEOUT_SECONDS = 3.0
 _FLUSH_SECONDS = 1.0
 
@@ -52,6 +56,7 @@ class Services(msgspec.Struct, frozen=True):
     siblings: Siblings
     origin: Origin
     cors: Cors
+    tracing: Tracing | None
 
 
 def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Services:
@@ -86,7 +91,14 @@ def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Serv
         ),
         origin=Origin(configuration.api),
         cors=Cors(configuration.api.cors_origins),
+        tracing=_tracing() if configuration.api.traces else None,
     )
+
+
+def _tracing() -> Tracing:
+    from ingest_api.tracing import Tracing  # noqa: PLC0415 - half a second of import that only traces should pay
+
+    return Tracing()
 
 
 def start(services: Services, loop: asyncio.AbstractEventLoop) -> None:
@@ -106,6 +118,8 @@ async def stop(services: Services) -> int:
     left = services.publisher.close(_FLUSH_SECONDS)
     if services.spool:
         await services.spool.close()
+    if services.tracing:
+        services.tracing.close()
     return left
 
 

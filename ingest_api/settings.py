@@ -141,6 +141,9 @@ class Settings(msgspec.Struct, frozen=True):
         Literal["none", "truncated"],
         Meta(description="What is kept of a client's address: none, or truncated to 24 bits (IPv6: 48)"),
     ] = "none"
+    traces: Annotated[
+        bool, Meta(description="Whether requests are traced; OpenTelemetry's own OTEL_* variables say where to")
+    ] = False
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level of what is logged")
     ] = "info"

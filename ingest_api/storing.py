@@ -99,5 +99,6 @@ def _envelope(request: Request, taken: Taken, value: bytes, encoding: ContentEnc
         value=value,
         rejected=taken.rejected,
         call=taken.call,
+        traceparent=request.traceparent,
         **taken.known,
     )

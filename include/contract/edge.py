@@ -7,6 +7,7 @@ fields mean is decided later, when draining (`event.py`).
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
@@ -76,41 +77,44 @@ class Checked(msgspec.Struct, frozen=True, gc=False):
     event_ids: Mapping[int, str | None] = {}
 
 
-def check(body: bytes) -> Checked:
-    """Check an inflated body; raises NotARequestError when it is not an object with a list of events."""
+def check(body: bytes, max_events: int = sys.maxsize) -> Checked:
+    """Check an inflated body; raises NotARequestError when it is not an object with a list of events.
+
+    Where there are more than `max_events`, they are counted and not looked at.
+    """
     if not body.isascii():
-        return _check_text(body)
+        return _check_text(body, max_events)
     try:
         events = _request.decode(body).events
     except _BROKEN:
-        return _check_each(body)
-    return _verdict(body, events)
+        return _check_each(body, max_events)
+    return _verdict(body, max_events, events)
 
 
-def _check_text(body: bytes) -> Checked:
+def _check_text(body: bytes, max_events: int) -> Checked:
     # msgspec does not look at the encoding of strings that it skips.
     try:
         body.decode()
         events = _request.decode(body).events
     except _BROKEN:
-        return _check_each(body)
-    return _verdict(body, events)
+        return _check_each(body, max_events)
+    return _verdict(body, max_events, events)
 
 
-def _verdict(body: bytes, events: Sequence[_Event]) -> Checked:
+def _verdict(body: bytes, max_events: int, events: Sequence[_Event]) -> Checked:
     for event in events:
         if not event.device_id and not event.user_id:
-            return _check_each(body)
+            return _check_each(body, max_events)
     first = events[0] if events else None
     return Checked(len(events), (first.device_id or first.user_id) if first else None)
 
 
-def _check_each(body: bytes) -> Checked:
+def _check_each(body: bytes, max_events: int) -> Checked:
     key: str | None = None
     rejected: dict[int, str] = {}
     event_ids: dict[int, str | None] = {}
     events = split(body)
-    for index, raw in enumerate(events):
+    for index, raw in enumerate(events if len(events) <= max_events else ()):
         event, reason = _check_one(raw)
         if reason:
             rejected[index] = reason

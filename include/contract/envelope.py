@@ -14,17 +14,19 @@ ContentEncoding = Literal["gzip", "identity"]
 _REJECTED = msgspec.json.Decoder(dict[int, str], strict=False)
 _WHERE_KNOWN = (
     "call", "platform", "country", "client_ip", "user_agent", "client_sent_at", "client_device_id", "part",
+    "traceparent",
 )  # fmt: skip
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
     """What the edge knows about a request (record headers) beside the client's own bytes (record value).
 
-    `rejected` maps the index of each event that the edge found bad to the reason. What is written only where the edge
-    knows it: `call`, the kind of call where the dialect has several; `platform`, the source's; `country` and
-    `client_ip` as the gateway and the settings allow; `user_agent`; `client_sent_at` and `client_device_id`, where a
-    client sends them beside the body; `part`, as `2/3`, of a request too large for one record. Headers that this
-    version does not know are ignored when reading, so that a newer API can run before a newer drain.
+    `rejected` maps the index of each event that the edge found bad to the reason. What is written only where the
+    edge knows it: `call`, the kind of call where the dialect has several; `platform`, the source's; `country` and
+    `client_ip` as the gateway and the settings allow; `user_agent`; `client_sent_at` and `client_device_id`, where
+    a client sends them beside the body; `part`, as `2/3`, of a request too large for one record; `traceparent`
+    (W3C), of its span where traces are on. Headers that this version does not know are ignored when reading, so
+    that a newer API can run before a newer drain.
     """
 
     request_id: str
@@ -43,6 +45,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     client_sent_at: str = ""
     client_device_id: str = ""
     part: str = ""
+    traceparent: str = ""
 
     def headers(self) -> list[tuple[str, str | bytes | None]]:
         """Return the record headers, all UTF-8 text."""

@@ -42,6 +42,20 @@ def outline(body: bytes, events_key: str, write_key_name: str, device_names: tup
     return Outline(events, literal, _device(first, device_names), first)
 
 
+def write_key_of(body: bytes, events_key: str, write_key_name: str) -> str | None:
+    """Return the write key of an inflated body without looking at its events; None where there is none.
+
+    Raises NotARequestError like `outline`.
+    """
+    try:
+        literal = bytes(_key_alone(write_key_name).decode(body).write_key) or None
+    except UNREADABLE as error:
+        if not events_key:
+            raise NotARequestError(str(error).removeprefix("JSON is malformed: ")) from error
+        literal = _literal(request_fields(body, events_key), write_key_name)
+    return None if literal is None else _text_of(literal)
+
+
 def masked(body: bytes, key_literal: bytes) -> bytes:
     """Return a body without its write key, which must not be stored."""
     return body.replace(key_literal, _MASK)
@@ -73,6 +87,12 @@ def _request(events_key: str, write_key_name: str) -> msgspec.json.Decoder[Any]:
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("events", list[Raw]), ("write_key", Raw, Raw(b""))]
     names = {"events": events_key, "write_key": write_key_name}
     return msgspec.json.Decoder(msgspec.defstruct("Request", fields, rename=names, gc=False))
+
+
+@cache
+def _key_alone(write_key_name: str) -> msgspec.json.Decoder[Any]:
+    fields: list[tuple[str, Any, Any]] = [("write_key", Raw, Raw(b""))]
+    return msgspec.json.Decoder(msgspec.defstruct("Request", fields, rename={"write_key": write_key_name}, gc=False))
 
 
 def _fields(events: list[bytes]) -> Fields:

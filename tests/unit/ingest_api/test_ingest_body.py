@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import time
 import zlib
+from collections.abc import AsyncIterator
 
 import brotli
 import pytest
@@ -120,6 +121,27 @@ def test_a_client_that_goes_away_is_no_fault_of_the_api() -> None:
             raise RuntimeError("RSGI transport is closed")
 
     assert _refusal(_Gone(b""), content_length="1").outcome is Outcome.INCOMPLETE_BODY
+
+
+class _AsGranian(Protocol):
+    """Granian's iterator: an error is an empty piece, as trailers are, and every body ends with one."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__(b"")
+        self._pieces = pieces
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in (*self._pieces, b""):
+            yield piece
+
+
+def test_a_chunked_body_that_ends_early_is_not_taken_for_a_whole_one() -> None:
+    assert _read(_AsGranian(PLAIN)).raw == PLAIN
+    refused = _refusal(_AsGranian(PLAIN, b""))
+    assert refused.outcome is Outcome.INCOMPLETE_BODY
+    assert "malformed" in refused.message
+    assert _refusal(_AsGranian(b"")).outcome is Outcome.INCOMPLETE_BODY
+    assert _read(_AsGranian(PLAIN, b""), transfer_encoding="chunked", trailer="x-checksum").raw == PLAIN
 
 
 def test_a_bomb_is_refused_by_its_inflated_size() -> None:

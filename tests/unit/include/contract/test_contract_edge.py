@@ -140,3 +140,9 @@ def test_no_bytes_raise_anything_else(noise: bytes) -> None:
             continue
         assert set(checked.rejected) == set(checked.event_ids)
         assert all(0 <= index < checked.event_count for index in checked.rejected)
+
+
+def test_more_events_than_a_request_may_have_are_counted_and_not_looked_at() -> None:
+    bad = edge.check(_body({}, {}, {}), max_events=2)
+    assert (bad.event_count, bad.rejected, bad.event_ids) == (3, {}, {})
+    assert len(edge.check(_body({}, {}), max_events=2).rejected) == 2

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.contract.extra import request_fields
-from include.contract.outline import Outline, masked, outline
+from include.contract.outline import Outline, masked, outline, write_key_of
 from include.contract.parts import divide
-from include.contract.splitting import NotARequestError, listed_twice, split
+from include.contract.splitting import NotARequestError, has_more_than, listed_twice, split
 
 
 def _outline(body: bytes, events_key: str = "events") -> Outline:
@@ -23,6 +23,29 @@ def test_what_the_edge_needs_to_know() -> None:
     seen = _outline(rb'{"api_key":"k\u0065y","events":[{"user_id":"u","device_id":null},{"device_id":"d"}],"x":1}')
     assert seen.events == [b'{"user_id":"u","device_id":null}', b'{"device_id":"d"}']
     assert (seen.write_key, seen.key_literal, seen.device) == ("key", rb'"k\u0065y"', "u")
+
+
+@pytest.mark.parametrize("events_key", ["events", ""])
+def test_the_key_is_found_without_a_look_at_the_events(events_key: str) -> None:
+    body = rb'{"events":[1,{}],"api_key":"k\u0065y"}'
+    assert write_key_of(body, events_key, "api_key") == "key"
+    assert write_key_of(b'{"events":[1]}', events_key, "api_key") is None
+    assert write_key_of(b'{"api_key":7,"events":[1]}', events_key, "api_key") is None
+    with pytest.raises(NotARequestError):
+        write_key_of(b"[]", events_key, "api_key")
+
+
+def test_the_key_beside_a_broken_event() -> None:
+    assert write_key_of(rb'{"events":["\ud83d"],"api_key":"key"}', "events", "api_key") == "key"
+
+
+@pytest.mark.parametrize(
+    ("count", "event", "more"), [(3, b"{}", False), (4, b"{}", True), (4, b"1", True), (7_000_000, b"1", True)]
+)
+def test_a_list_that_is_too_long_is_seen_early(count: int, event: bytes, more: bool) -> None:
+    body = b'{"x":1,"events":[' + b",".join([event] * count) + b"]}"
+    assert has_more_than(3, body) is more
+    assert has_more_than(3, body[:-1]) is more
 
 
 def test_one_broken_event_does_not_hide_the_key() -> None:

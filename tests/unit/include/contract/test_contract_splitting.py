@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -100,4 +101,18 @@ def test_a_hostile_body_costs_a_bounded_time(filling: bytes) -> None:
     began = time.monotonic()
     with pytest.raises(NotARequestError, match="too long to look for the reason"):
         split(body)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize("around", [(b"", b""), (b'{"events":[NaN]}', b""), (b'{"events":[', b"NaN]}")])
+def test_space_does_not_cost_the_square_of_its_length(around: tuple[bytes, bytes]) -> None:
+    body, began = (b" " * 400_000).join(around), time.monotonic()
+    with contextlib.suppress(NotARequestError):
+        split(body)
+    assert time.monotonic() - began < 3
+
+
+def test_a_list_that_is_there_very_often_does_not_cost_the_square_of_their_number() -> None:
+    began = time.monotonic()
+    assert splitting.listed_twice(b"{" + b'"events":[],' * 100_000 + b'"events":[{}]}')
     assert time.monotonic() - began < 3
