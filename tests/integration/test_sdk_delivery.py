@@ -234,11 +234,19 @@ def _frozen(api: Api) -> None:
     api.signal(signal.SIGCONT)
 
 
+def _limited(api: Api) -> None:
+    time.sleep(2)
+    api.write_source(limits={"events_per_second": 5})
+    time.sleep(6)
+    api.write_source()
+
+
 @pytest.mark.parametrize(
     "fault",
     [
         pytest.param(_killed, id="killed"),
         pytest.param(_on_hold, id="503", marks=pytest.mark.slow),
+        pytest.param(_limited, id="429", marks=pytest.mark.slow),
         pytest.param(_frozen, id="timeout", marks=pytest.mark.slow),
     ],
 )
