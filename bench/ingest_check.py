@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from collections import Counter
-from typing import cast
+from typing import Any, cast
 
+import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from bench.ingest_load import Corpus
@@ -28,6 +30,31 @@ def verify(bootstrap: str, topic: str, corpus: Corpus, stored: list[int], *, env
             raise RuntimeError(f"{topic} has an envelope whose event_count is not that of its body")
     if +wanted != found:
         raise RuntimeError(f"{topic} has {found.total()} bodies, {wanted.total()} were acknowledged, or others")
+
+
+def verify_events(bootstrap: str, topic: str, corpus: Corpus, stored: list[int]) -> None:
+    """Check a topic with one record per event likewise: each event of each acknowledged body, by id and name."""
+    wanted: Counter[tuple[str, str]] = Counter()
+    for body, count in zip(corpus.bodies, stored, strict=True):
+        for event in msgspec.json.decode(gzip.decompress(body))["events"]:
+            wanted[_identity(event)] += count
+    found = Counter(_identity(msgspec.json.decode(value)) for _, value in _read(bootstrap, topic))
+    if +wanted != found:
+        raise RuntimeError(f"{topic} has {found.total()} events, {wanted.total()} were acknowledged, or others")
+
+
+def stored_ids(bootstrap: str, topic: str) -> Counter[str]:
+    """Count every event id in the envelopes of a topic."""
+    return Counter(event_id for _, value in _read(bootstrap, topic) for event_id in event_ids(gzip.decompress(value)))
+
+
+def event_ids(body: bytes) -> list[str]:
+    """Return the ids of an inflated body's events that have one."""
+    return [event["event_id"] for event in msgspec.json.decode(body)["events"] if "event_id" in event]
+
+
+def _identity(event: dict[str, Any]) -> tuple[str, str]:
+    return str(event.get("event_id")), str(event.get("event_name"))
 
 
 def _read(bootstrap: str, topic: str) -> list[_Record]:

@@ -48,7 +48,7 @@ class Load:
 
     def __init__(self, port: int, corpus: Corpus) -> None:
         self._port = port
-        self._requests = [_request(port, body, key) for body, key in zip(corpus.bodies, corpus.keys, strict=True)]
+        self._requests = [request_bytes(port, body, key) for body, key in zip(corpus.bodies, corpus.keys, strict=True)]
         self._next = 0
         self._open: dict[int, _Connection] = {}
         self._poll = select.epoll()
@@ -75,7 +75,7 @@ class Load:
 
     def _receive(self, descriptor: int, go_on: bool) -> None:  # noqa: FBT001
         connection = self._open.pop(descriptor)
-        status = _read_status(connection.socket)
+        status = read_status(connection.socket)
         self.waited.append(time.monotonic() - connection.sent_at)
         self.statuses[status] = self.statuses.get(status, 0) + 1
         if status == 200:
@@ -87,7 +87,8 @@ class Load:
             connection.socket.close()
 
 
-def _request(port: int, body: bytes, key: str) -> bytes:
+def request_bytes(port: int, body: bytes, key: str) -> bytes:
+    """Return one whole request."""
     encoding = "Content-Encoding: gzip\r\n" if body.startswith(b"\x1f\x8b") else ""
     head = (
         f"POST /v1/events HTTP/1.1\r\nHost: {HOST}:{port}\r\nAuthorization: Bearer {key}\r\n"
@@ -96,7 +97,7 @@ def _request(port: int, body: bytes, key: str) -> bytes:
     return head.encode() + body
 
 
-def _read_status(connection: socket.socket) -> int:
+def read_status(connection: socket.socket) -> int:
     """Read one answer to its end; answers of the API always have a Content-Length."""
     data = connection.recv(_RECEIVE_BYTES)
     while True:

@@ -25,9 +25,10 @@ import msgspec
 import psutil
 from confluent_kafka.admin import AdminClient
 
-from bench.ingest import ONE_BROKER, client, cpu_seconds_of, make_corpus, serving
+from bench.ingest import ONE_BROKER, make_corpus
 from bench.ingest_check import verify
 from bench.ingest_load import HOST, Corpus, Report
+from bench.ingest_server import cpu_seconds, run, server
 from include.contract import topic_spec
 from include.contract.sources import hash_key
 from local.paths import API_PYTHON, ROOT
@@ -111,14 +112,14 @@ class Overload:
             "TOPIC_MIN_INSYNC_REPLICAS": "1",
             **settings,
         }
-        with serving("ingest_api", environment, "/health/ready") as (port, process):
+        with server("ingest_api", environment, "/health/ready") as (port, process):
             reports = [self._load(port, 1, _WARM_UP_SECONDS)]
-            cpu = [cpu_seconds_of(process)]
+            cpu = [cpu_seconds(process)]
             reports.append(self._load(port, 1, self._seconds))
-            cpu.append(cpu_seconds_of(process))
+            cpu.append(cpu_seconds(process))
             with mischief(port, self._corpus.keys[0]), Memory(process) as memory:
                 reports.append(self._load(port, TIMES, self._seconds))
-                cpu.append(cpu_seconds_of(process))
+                cpu.append(cpu_seconds(process))
             stored = [sum(counts) for counts in zip(*(one.stored for one in reports), strict=True)]
             verify(self._bootstrap, topic, self._corpus, stored, enveloped=True)
             recovery = self._recovery_s(port)
@@ -130,7 +131,7 @@ class Overload:
         )  # fmt: skip
 
     def _load(self, port: int, times: int, seconds: float) -> Report:
-        return client("bench.ingest_load", *self._arguments(port, times, seconds))
+        return run("bench.ingest_load", *self._arguments(port, times, seconds))
 
     def _arguments(self, port: int, times: int, seconds: float) -> list[str]:
         return [str(port), str(self._connections * times), str(seconds), str(self._corpus_file)]

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _TICK_SECONDS = 0.001
 _IDLE_TICK_SECONDS = 0.5
 _HOLD_SECONDS = 0.05
-"""How long a group waits for the one before it while Kafka still acknowledges some of its records."""
+"""How long a group waits for the rest of the one before it, counted from the last record that Kafka acknowledged."""
 _SAME_ERROR_SECONDS = 30.0
 
 Acknowledgement = asyncio.Future[None]
@@ -46,8 +46,10 @@ class _Flight:
 
     def __init__(self) -> None:
         self.records = 0
-        self.began_at = 0.0
-        self.is_moving = False
+        self.has_moved = False
+        """Whether Kafka answered for a record since it was last looked at."""
+        self.moved_at: float | None = None
+        """When Kafka last answered for a record of the group handed over last; None before that."""
 
 
 class Publisher:
@@ -108,8 +110,7 @@ class Publisher:
         for record in group:
             if not record.acknowledgement.done():
                 self._produce(record)
-        self._flight.began_at = self._loop.time()
-        self._flight.is_moving = False
+        self._flight.moved_at = None
 
     def _produce(self, record: _Record) -> None:
         report = partial(self._settle, self._flight, record.acknowledgement)
@@ -132,6 +133,8 @@ class Publisher:
         """Hear of acknowledgements, end what is too late, hand over what may go; returns when to look again."""
         self._producer.poll(0)
         now = self._loop.time()
+        if self._flight.has_moved:
+            self._flight.has_moved, self._flight.moved_at = False, now
         self._expire(now)
         if self._fatal:
             self._replace_producer(self._fatal)
@@ -142,8 +145,9 @@ class Publisher:
 
     def _may_go(self, now: float) -> bool:
         flight = self._flight
-        # A partition without a leader must not hold back the others, and a silent Kafka gets nothing more to lose.
-        return flight.records == 0 or (flight.is_moving and now - flight.began_at > _HOLD_SECONDS)
+        # A partition without a leader must not hold back the others, and a silent Kafka gets nothing more to lose. A
+        # slow Kafka is waited for: librdkafka gives a partition no second group, and spins until it may.
+        return flight.records == 0 or (flight.moved_at is not None and now - flight.moved_at > _HOLD_SECONDS)
 
     def _set_timer(self, seconds: float) -> None:
         self._timer.cancel()
@@ -160,7 +164,7 @@ class Publisher:
         self, flight: _Flight, acknowledgement: Acknowledgement, error: KafkaError | None, _message: Message
     ) -> None:
         flight.records -= 1
-        flight.is_moving = True
+        flight.has_moved = True
         if error is None:
             self.unacknowledged_at = None
             if not acknowledgement.done():

@@ -98,7 +98,7 @@ class Settings(msgspec.Struct, frozen=True):
     ] = 86_400
     linger_ms: Annotated[
         int, Meta(ge=0, le=1_000, description="How long librdkafka gathers records for one request to a broker, in ms")
-    ] = 5
+    ] = 2
     queue_bytes: Annotated[
         int, Meta(ge=1024 * 1024, description="Most bytes waiting for Kafka; above it the answer is 503 at once")
     ] = 256 * 1024 * 1024

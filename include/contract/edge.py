@@ -126,7 +126,8 @@ def _check_each(body: bytes, max_events: int) -> Checked:
 
 def _check_one(raw: bytes) -> tuple[_Event | None, str | None]:
     try:
-        raw.decode()
+        if not raw.isascii():
+            raw.decode()
         event = _event.decode(raw)
     except msgspec.ValidationError as error:
         return None, _reason(error)

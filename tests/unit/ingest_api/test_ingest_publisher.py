@@ -136,3 +136,22 @@ def test_groups_go_on_while_kafka_acknowledges_some() -> None:
                 await late
 
     _with_publisher(use)
+
+
+def test_a_group_waits_for_a_kafka_that_is_slow() -> None:
+    async def use(publisher: Publisher) -> None:
+        group = [publisher.send(None, b"%d" % number, []) for number in range(4)]
+        await asyncio.sleep(0.02)
+        waiting = publisher.send(None, b"next", [])
+        for acknowledgement in group[:3]:
+            await asyncio.sleep(0.03)
+            publisher._settle(publisher._flight, acknowledgement, None, MESSAGE)
+            assert len(publisher._queued) == 1, "librdkafka would spin on what a partition may not have yet"
+        publisher._settle(publisher._flight, group[3], None, MESSAGE)
+        await asyncio.sleep(0.02)
+        assert publisher._queued == []
+        await asyncio.gather(*group)
+        with pytest.raises(RefusedError):
+            await waiting
+
+    _with_publisher(use)
