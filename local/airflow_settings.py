@@ -61,7 +61,8 @@ def _options(
             "FERNET_KEY": credentials.airflow_fernet_key,
             "EXECUTION_API_SERVER_URL": f"{url}/execution/",
         },
-        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=60"},
+        # Long enough for a busy moment; short enough that tasks outlive it when the API server locks itself out.
+        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20"},
         "API": {
             "HOST": HOST,
             "PORT": ports["airflow_port"],

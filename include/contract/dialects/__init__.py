@@ -11,11 +11,6 @@ from include.contract.envelope import Envelope
 from include.contract.event import Parsed
 from include.contract.splitting import split
 
-OWN = "v1"
-AMPLITUDE = "amplitude"
-SEGMENT = "segment"
-RUDDER = "rudder"
-
 
 class Reader(NamedTuple):
     """How the bodies of one dialect and call are read; `events_key` is empty where the body is one event."""
