@@ -4,7 +4,7 @@ TOOLS  := .tools
 PY     := $(TOOLS)/venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop status clean distclean test unit lint lock smoke sql sources bench faults
+.PHONY: help setup run stop status clean distclean test unit lint lock smoke sql sources backfill bench faults
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,16 @@ sql: setup ## a prompt on the warehouse stand-in (or make sql Q="SELECT …")
 
 sources: setup ## the stack's sources and write keys (make sources ARGS="create my-app --name …"; ARGS=--help)
 	@$(PY) -m local.sources $(or $(ARGS),list)
+
+backfill: export FROM := $(value FROM)
+backfill: export TO := $(value TO)
+backfill: export MODE := $(value MODE)
+backfill: export REASON := $(value REASON)
+backfill: export PUBLISH := $(value PUBLISH)
+backfill: export OCCURRED := $(value OCCURRED)
+backfill: export RESUME := $(value RESUME)
+backfill: setup ## rehearse or repair a range (make backfill FROM=2026-11-22 TO=2026-11-23 MODE=heal REASON="…"; ARGS=--help)
+	@$(PY) -m local.backfill $(ARGS)
 
 bench: setup ## measure, and print one table with the limits
 	@$(PY) -m bench

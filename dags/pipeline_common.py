@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
     from snowflake.connector.connection import SnowflakeConnection
 
+    from include.backfill.record import Run
+    from include.backfill.wish import Wish
     from include.destinations.amplitude import Amplitude
     from include.lake import Lake
     from include.settings import PipelineSettings
@@ -58,6 +60,26 @@ def interval() -> tuple[datetime, datetime]:
         )
     start, end = (datetime.fromtimestamp(cast("datetime", moment).timestamp(), UTC) for moment in bounds)
     return start, end
+
+
+def asked() -> Wish | None:
+    """Return what a backfill or a run by hand asks settle_hour for; None for an ordinary hourly run."""
+    from include.backfill.wish import wish
+
+    context = get_current_context()
+    run, parameters = context["dag_run"], dict(context["params"])
+    if run.run_type == "scheduled":
+        return None
+    parameters["requested_by"] = parameters.get("requested_by") or run.triggering_user_name
+    return wish(parameters)
+
+
+def this_run() -> Run:
+    """Return the running run, by the hour that it settles."""
+    from include.backfill.record import Run
+
+    run = get_current_context()["dag_run"]
+    return Run(run.run_id, run.start_date or run.run_after, interval()[0])
 
 
 def settings() -> PipelineSettings:

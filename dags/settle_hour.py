@@ -1,34 +1,64 @@
 """### settle_hour: prove an hour complete, heal what is not, reconcile it from client to vendor.
 
-**What it does.** `coverage` waits until the chain of plans has passed the hour and proves that it has no hole, `heal`
+**What it does.** `coverage` waits until the chain of plans has passed the hour and proves that it has no hole, `repair`
 drains, seals and loads whatever the hour's own runs left undone, `reconcile` compares counts and ids hop by hop and
 stores one row per hop in `CONTROL.RECONCILIATION`.
 
 **If it fails.** The message of `reconcile` names hop, numbers and an example id. `coverage` failing means that
 `stage_events` does not run.
 
-**How to backfill.** `airflow backfill create --dag-id settle_hour --from-date … --to-date …`, or the button: an hour
-that is whole changes no file and no row of events; its reconciliation is taken again.
+**How to backfill.** `make backfill`, or the button and its form. `mode`: **check** (the default) writes nothing and
+says what each mode would do; **heal** drains, seals and loads what is missing; **reload** copies the sealed files again
+and inserts what `EVENTS` does not have; **restate** derives the rows again under the current contract version and
+replaces them; **redrive** judges failed events again. All but check need a `reason`; nothing reaches a vendor unless
+`publish` is set. Every hour of it is a row of `CONTROL.BACKFILLS`.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import CronDataIntervalTimetable, dag, task
+from airflow.sdk import CronDataIntervalTimetable, Param, dag, task
 
 from pipeline_common import (
     DEFAULT_ARGS,
     LOADER_POOL,
     START,
     amplitude,
+    asked,
     interval,
     kafka,
     known_sources,
     lake,
     settings,
+    this_run,
     warehouse,
 )
+
+PARAMS = {
+    "mode": Param(
+        "check",
+        enum=["check", "heal", "reload", "restate", "redrive"],
+        description="check writes nothing and says what each mode would do; hourly runs always heal",
+    ),
+    "reason": Param("", type="string", description="Why; needed by every mode but check, and kept"),
+    "requested_by": Param("", type="string", description="Who asks, where Airflow does not know it"),
+    "publish": Param(default=False, type="boolean", description="Offer to vendors what they were not offered yet"),
+    "occurred_from": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        description="Only batches with events that occurred from then on",
+    ),
+    "occurred_to": Param(None, type=["null", "string"], format="date", description="Up to this date, inclusive"),
+}
+
+
+def rehearses(_: Any) -> bool:  # noqa: ANN401 - Airflow passes its context
+    """Tell whether this run writes nothing, so that there is nothing to reconcile."""
+    wish = asked()
+    return wish is not None and not wish.changes
 
 
 @dag(
@@ -36,6 +66,7 @@ from pipeline_common import (
     start_date=START,
     catchup=True,
     max_active_runs=2,
+    params=PARAMS,
     default_args=DEFAULT_ARGS | {"retry_delay": timedelta(minutes=2)},
     tags=["pipeline", "settle"],
     doc_md=__doc__,
@@ -47,26 +78,29 @@ def settle_hour() -> None:
     def coverage() -> list[int]:
         from include import settling
 
+        asked()  # wrong parameters fail before anything waits or works
         with lake() as opened:
             return settling.coverage(opened, interval())
 
     @task(pool=LOADER_POOL)
-    def heal(sequences: list[int]) -> dict[str, int]:
-        from include import settling
+    def repair(sequences: list[int]) -> dict[str, int]:
+        from include.backfill.repair import Hour
 
         with lake() as opened, warehouse() as connected:
-            return settling.heal(opened, connected, kafka(), settings(), known_sources(), sequences)
+            hour = Hour(opened, connected, kafka(), settings(), known_sources())
+            return hour.repair(asked(), this_run(), sequences)
 
+    @task.skip_if(rehearses)
     @task
     def reconcile(sequences: list[int]) -> dict[str, int]:
         from include import settling
 
         with lake() as opened, warehouse() as connected:
-            hops = settling.settle(opened, connected, amplitude(), settings(), interval()[0], sequences)
+            hops = settling.settle(opened, connected, amplitude(), interval()[0], sequences)
             return {hop.name: hop.unexplained for hop in hops}
 
     covered = coverage()
-    heal(covered) >> reconcile(covered)
+    repair(covered) >> reconcile(covered)
 
 
 settle_hour()

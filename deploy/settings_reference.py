@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from deploy.other_variables import COMPOSE_SECRETS, CONNECTIONS, WRITTEN_BY_THE_STACK, Example
+from include.backfill.airflow import BackfillSettings
 from include.contract.kafka_settings import TOPIC_PREFIX, TopicSettings
 from include.contract.settings import Setting, reference
 from include.migrate import MigrationSettings
@@ -45,6 +46,7 @@ GROUPS = (
         ((TopicSettings, TOPIC_PREFIX),),
     ),
     Group("Pipeline", "Read by the DAGs.", ((PipelineSettings, "PIPELINE_"),)),
+    Group("Backfill", "Read by `python -m include.backfill`.", ((BackfillSettings, "BACKFILL_"),)),
     Group("Migration", "Read by `python -m include.migrate`.", ((MigrationSettings, "MIGRATE_"),)),
     Group(
         "One-machine stack",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
 
 from include.quality import Reason
-from include.rows import MICROSECONDS, Chunk
+from include.rows import MICROSECONDS
 from include.topic import Record
 
 FAILED_SCHEMA = pa.schema(
@@ -35,7 +35,14 @@ _CLIPPED = {"event_id": 4096, "event_name": 255, "platform": 255, "app_version":
 """Characters shown of what may be of any length in a failed event; the raw bytes have all of it."""
 
 
-def failed_rows(chunk: Chunk, table: pa.Table, failed: Mapping[int, Sequence[Reason]]) -> list[dict[str, Any]]:
+class RawEvents(Protocol):
+    """Where failed rows find the client's own bytes: a chunk of envelopes."""
+
+    def raw_events(self, rows: Iterable[int]) -> dict[int, bytes]:
+        """Return the bytes by row."""
+
+
+def failed_rows(chunk: RawEvents, table: pa.Table, failed: Mapping[int, Sequence[Reason]]) -> list[dict[str, Any]]:
     """Return one row of FAILED_SCHEMA per failed event; its first reason is the one to search by, all are kept."""
     order = sorted(failed)
     described = table.select(_FROM_ROW).take(pa.array(order, pa.int64())).to_pylist()

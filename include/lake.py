@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -20,7 +20,8 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSettings
 
-from include.errors import PipelineError, SetupError, TransientError
+from include.contract import event
+from include.errors import PipelineError, SetupError, TerminalError, TransientError
 from include.manifest import Manifest, StagedFile
 from include.plans import PartitionRange, Plan
 
@@ -85,6 +86,13 @@ class Lake:
         except AzureError as error:
             raise lake_error(error, f"looking for {file.name}") from error
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return the sizes in bytes of all files whose names begin with `prefix`."""
+        try:
+            return {blob.name: int(blob.size or 0) for blob in self.container.list_blobs(prefix)}
+        except AzureError as error:
+            raise lake_error(error, f"listing {prefix}") from error
+
     def read_table(self, name: str, columns: list[str]) -> pa.Table:
         """Return some columns of a staged file."""
         try:
@@ -92,6 +100,29 @@ class Lake:
         except AzureError as error:
             raise lake_error(error, f"reading {name}") from error
         return pq.read_table(io.BytesIO(raw), columns=columns)
+
+    def row_groups(self, file: StagedFile) -> Iterator[pa.Table]:
+        """Yield the rows of a staged file group by group.
+
+        Raises:
+            TerminalError: the file is gone, or is not the one that its manifest describes.
+
+        """
+        try:
+            raw = self.container.download_blob(file.name).readall()
+        except ResourceNotFoundError as error:
+            msg = f"{file.name} is gone though a manifest names it; see docs/runbooks/lake-file-lost.md"
+            raise TerminalError(msg) from error
+        except AzureError as error:
+            raise lake_error(error, f"reading {file.name}") from error
+        if hashlib.sha256(raw).hexdigest() != file.sha256:
+            raise TerminalError(
+                f"{file.name} has {len(raw)} bytes with another checksum than its manifest says ({file.bytes} bytes): "
+                "it was changed after it was sealed; see docs/runbooks/lake-file-lost.md"
+            )
+        parquet = pq.ParquetFile(io.BytesIO(raw))
+        for number in range(parquet.num_row_groups):
+            yield parquet.read_row_group(number)
 
     # plans.PlanStore
     def read(self, sequence: int) -> Plan | None:
@@ -192,17 +223,17 @@ def plan_name(topic: str, sequence: int) -> str:
 
 def manifest_name(plan: Plan) -> str:
     """Return where a plan's manifest lies."""
-    return f"manifests/{plan.topic}/{plan.sequence:010d}.json"
+    return f"manifests/{plan.topic}/{plan.sequence:010d}{_version(plan)}.json"
 
 
 def part_name(plan: Plan, part: PartitionRange) -> str:
     """Return where the description of one drained range lies until it is sealed."""
-    return f"parts/{plan.plan_id}/{plan.topic}-{part.partition}-{part.start}-{part.end}.json"
+    return f"parts/{plan.plan_id}{_version(plan)}/{plan.topic}-{part.partition}-{part.start}-{part.end}.json"
 
 
 def result_name(plan: Plan) -> str:
     """Return where a plan's validation result lies."""
-    return f"quality/{_hour(plan)}/{plan.plan_id}.json"
+    return f"quality/{_hour(plan)}/{plan.plan_id}{_version(plan)}.json"
 
 
 def file_name(kind: str, plan: Plan, part: PartitionRange) -> str:
@@ -211,12 +242,24 @@ def file_name(kind: str, plan: Plan, part: PartitionRange) -> str:
     return f"{kind}/v{plan.contract_version}/{_hour(plan)}/{plan.plan_id}/{file}"
 
 
-def sealed(lake: Lake, sequences: Iterator[int] | list[int]) -> Iterator[Manifest]:
-    """Yield the manifests of those plans that are sealed."""
+def sealed(lake: Lake, sequences: Iterable[int]) -> Iterator[Manifest]:
+    """Yield the manifests of those plans that are sealed, the latest one where a plan was restated."""
     for sequence in sequences:
         plan = lake.read(sequence)
-        if plan is not None and (manifest := lake.get(manifest_name(plan), Manifest)) is not None:
+        if plan is not None and (manifest := latest_manifest(lake, plan)) is not None:
             yield manifest
+
+
+def latest_manifest(lake: Lake, plan: Plan) -> Manifest | None:
+    """Return the manifest of the highest contract version that the plan was sealed under."""
+    for version in range(event.CONTRACT_VERSION, plan.contract_version, -1):
+        if (manifest := lake.get(manifest_name(plan.restated(version)), Manifest)) is not None:
+            return manifest
+    return lake.get(manifest_name(plan), Manifest)
+
+
+def _version(plan: Plan) -> str:
+    return f".v{plan.contract_version}" if plan.restates else ""
 
 
 def _hour(plan: Plan) -> str:

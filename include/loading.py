@@ -6,12 +6,14 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from include import plans, topic
 from include.errors import TerminalError
 from include.lake import Lake, sealed
 from include.manifest import Manifest
 from include.settings import PipelineSettings
-from include.warehouse import Warehouse, load, missing_sequences, sweep_landing
+from include.warehouse import LoadKind, Warehouse, load, missing_sequences, sweep_landing
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,19 @@ def load_sealed(lake: Lake, warehouse: Warehouse, settings: PipelineSettings) ->
         raise TerminalError(
             f"{len(problems)} batches cannot be loaded, all others are: " + "; ".join(map(str, problems))
         )
+    return totals
+
+
+def load_these(
+    lake: Lake, warehouse: Warehouse, settings: PipelineSettings, sequences: Sequence[int], kind: LoadKind
+) -> dict[str, int]:
+    """Load exactly these sealed plans in bounded loads of one kind; returns totals over all loads made."""
+    totals: dict[str, int] = {}
+    for manifests in bounded(sealed(lake, list(sequences)), settings.load_max_files):
+        numbers = {manifest.plan.sequence for manifest in manifests}
+        replaced = tuple(one for one in kind.replaced if one.plan.sequence in numbers)
+        for name, count in load(warehouse, manifests, msgspec.structs.replace(kind, replaced=replaced)).items():
+            totals[name] = totals.get(name, 0) + count
     return totals
 
 

@@ -40,6 +40,12 @@ class Plan(msgspec.Struct, frozen=True):
     final: bool
     ranges: tuple[PartitionRange, ...]
     contract_version: int = CONTRACT_VERSION
+    restates: int = 0
+    """Contract version under which the batch was derived first, where this is the plan derived again."""
+
+    def restated(self, version: int) -> Plan:
+        """Return the same offsets to be derived again under a later contract version."""
+        return msgspec.structs.replace(self, contract_version=version, restates=self.contract_version)
 
     @property
     def plan_id(self) -> str:

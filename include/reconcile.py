@@ -58,10 +58,13 @@ def warehouse_hops(warehouse: Warehouse, manifests: Sequence[Manifest]) -> list[
     return hops
 
 
-def vendor_hop(warehouse: Warehouse, vendor: str, topic: str, sequences: Sequence[int]) -> Hop:
-    """Compare what was offered of these plans' events with what the vendor's own export confirmed."""
-    values = {"vendor": vendor, "topic": topic, "sequences": list(sequences)}
-    row = warehouse.run(statement("settle/compare", "vendor"), values, "comparing DELIVERIES")[0]
+def vendor_hop(warehouse: Warehouse, vendor: str, manifests: Sequence[Manifest]) -> Hop:
+    """Compare what was offered of these batches' events with what the vendor's own export confirmed."""
+    dates = set().union(*(manifest.dates for manifest in manifests))
+    row: Sequence[int | None] = (0, 0, 0)
+    if dates:
+        values = {"vendor": vendor, "batches": [manifest.plan.plan_id for manifest in manifests]}
+        row = warehouse.run(statement("settle/compare", "vendor", dates), values, "comparing DELIVERIES")[0]
     offered, confirmed, refused = (int(count or 0) for count in row)
     return Hop(f"warehouse_to_{vendor}", offered, confirmed, refused, {"refused": refused})
 

@@ -90,25 +90,8 @@ class Chunk:
 
     def facts(self, table: pa.Table) -> dict[str, pa.Array]:
         """Return, per row, the small values that expectations look at; many rows share one value."""
-        ahead = pc.subtract(_epoch_s(table["corrected_at"]), _epoch_s(table["received_at"]))
-        facts = {
-            "decode": _sparse(len(table), self._positions("problems"), otherwise="ok"),
-            "edge": _sparse(len(table), self._positions("rejected"), otherwise="accepted"),
-            "source_id": table["source_id"],
-            "event_name": table["event_name"],
-            "platform": table["platform"],
-            "schema_version": table["schema_version"],
-            "identity": pc.if_else(pc.or_(_anyone(table), _about_group(table)), "present", "missing"),
-            "occurred_at": pc.if_else(pc.is_valid(table["occurred_at"]), "present", "missing"),
-            "occurred_ahead_minutes": pc.cast(pc.floor(pc.divide(pc.cast(ahead, pa.float64()), 60.0)), pa.int64()),
-            "json_kibibytes": pc.cast(pc.divide(_json_bytes(table), 1024), pa.int32()),
-        }
-        facts["text_length"] = _longest([table[name] for name in _REPEATED[1:]])
-        for name in ("event_id", "user_id", "device_id", "session_id"):
-            facts[f"{name}_length"] = pc.fill_null(pc.utf8_length(table[name]), 0)
-        for name in _JSON:
-            facts[f"{name}_kind"] = pc.utf8_slice_codeunits(pc.fill_null(table[name], "{"), 0, 1)
-        return {name: _flat(column).dictionary_encode() for name, column in facts.items()}
+        decode = _sparse(len(table), self._positions("problems"), otherwise="ok")
+        return facts(table, decode, _sparse(len(table), self._positions("rejected"), otherwise="accepted"))
 
     def raw_events(self, rows: Iterable[int]) -> dict[int, bytes]:
         """Return the client's own bytes of some rows."""
@@ -181,6 +164,36 @@ class Chunk:
         for row, raw in self.raw_events(missing).items():
             values[row] = derived_event_id(sources[row], raw)
         return pa.array(values, pa.string())
+
+
+def facts(table: pa.Table, decode: pa.Array, edge: pa.Array) -> dict[str, pa.Array]:
+    """Return, per row of EVENT_SCHEMA, the small values that expectations look at.
+
+    Args:
+        table: the rows.
+        decode: what reading the event found, `ok` where nothing.
+        edge: what the edge found, `accepted` where nothing.
+
+    """
+    ahead = pc.subtract(_epoch_s(table["corrected_at"]), _epoch_s(table["received_at"]))
+    found = {
+        "decode": decode,
+        "edge": edge,
+        "source_id": table["source_id"],
+        "event_name": table["event_name"],
+        "platform": table["platform"],
+        "schema_version": table["schema_version"],
+        "identity": pc.if_else(pc.or_(_anyone(table), _about_group(table)), "present", "missing"),
+        "occurred_at": pc.if_else(pc.is_valid(table["occurred_at"]), "present", "missing"),
+        "occurred_ahead_minutes": pc.cast(pc.floor(pc.divide(pc.cast(ahead, pa.float64()), 60.0)), pa.int64()),
+        "json_kibibytes": pc.cast(pc.divide(_json_bytes(table), 1024), pa.int32()),
+    }
+    found["text_length"] = _longest([table[name] for name in _REPEATED[1:]])
+    for name in ("event_id", "user_id", "device_id", "session_id"):
+        found[f"{name}_length"] = pc.fill_null(pc.utf8_length(table[name]), 0)
+    for name in _JSON:
+        found[f"{name}_kind"] = pc.utf8_slice_codeunits(pc.fill_null(table[name], "{"), 0, 1)
+    return {name: _flat(column).dictionary_encode() for name, column in found.items()}
 
 
 def corrected(occurred: pa.Array, sent: pa.Array, received: pa.Array) -> pa.Array:

@@ -25,9 +25,14 @@ def seal_plans(lake: Lake, sequences: Sequence[int]) -> list[str]:
     """
     found = [plans.needed(lake, sequence) for sequence in sorted(set(sequences))]
     for plan in found:
-        if lake.get(manifest_name(plan), Manifest) is None:
-            _seal(lake, plan, list(_parts(lake, plan)))
+        seal(lake, plan)
     return [plan.plan_id for plan in found]
+
+
+def seal(lake: Lake, plan: Plan) -> None:
+    """Write one plan's manifest unless it has one; raises TransientError when a range is not staged yet."""
+    if lake.get(manifest_name(plan), Manifest) is None:
+        _seal(lake, plan, list(_parts(lake, plan)))
 
 
 def _parts(lake: Lake, plan: Plan) -> Iterator[Part]:

@@ -12,12 +12,12 @@ from include import plans, reconcile, sealing, staging
 from include.destinations import Destination
 from include.errors import TerminalError, TransientError
 from include.lake import Lake, sealed
-from include.loading import load_sealed
+from include.loading import load_sealed, load_these
 from include.plans import Plan
 from include.publishing import confirm
 from include.reconcile import Hop
 from include.settings import PipelineSettings
-from include.warehouse import Warehouse, missing_sequences
+from include.warehouse import LoadKind, Warehouse, missing_sequences
 
 log = logging.getLogger(__name__)
 POLL_S = 3.0
@@ -50,8 +50,13 @@ def heal(
     settings: PipelineSettings,
     known_sources: Sequence[str],
     sequences: Sequence[int],
+    *,
+    offers: bool = True,
 ) -> dict[str, int]:
-    """Drain, seal and load what the hour's runs left undone; returns what was done, zeros for a whole hour."""
+    """Drain, seal and load what the hour's runs left undone; returns what was done, zeros for a whole hour.
+
+    Without `offers` only these plans are loaded, and what they bring does not go to vendors by itself.
+    """
     last = max(sequences, default=0)
     unloaded = set(missing_sequences(warehouse, settings.kafka_topic, last)) & set(sequences)
     present = {manifest.plan.sequence: manifest for manifest in sealed(lake, list(sequences))}
@@ -62,8 +67,10 @@ def heal(
             lake, kafka, settings, known_sources, sequence=work["sequence"], partitions=work["partitions"]
         )
     sealing.seal_plans(lake, unsealed)
-    if unloaded:
+    if unloaded and offers:
         load_sealed(lake, warehouse, settings)
+    elif unloaded:
+        load_these(lake, warehouse, settings, sorted(unloaded), LoadKind(offers=False))
     return {"sealed": len(unsealed), "loaded": len(unloaded)}
 
 
@@ -71,7 +78,6 @@ def settle(
     lake: Lake,
     warehouse: Warehouse,
     destination: Destination,
-    settings: PipelineSettings,
     hour: datetime,
     sequences: Sequence[int],
 ) -> list[Hop]:
@@ -92,7 +98,7 @@ def settle(
     if manifests:
         hops = [*reconcile.lake_hops(manifests), *reconcile.warehouse_hops(warehouse, manifests)]
         _confirm(warehouse, destination, hour)
-        vendor = reconcile.vendor_hop(warehouse, destination.vendor, settings.kafka_topic, sequences)
+        vendor = reconcile.vendor_hop(warehouse, destination.vendor, manifests)
         reconcile.store(warehouse, hour, [*hops, vendor])
         if vendor.unexplained:
             log.warning("%s: %s events offered, not confirmed yet", vendor.name, vendor.unexplained)

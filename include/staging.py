@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,18 +81,25 @@ def drain_partitions(
     A range that is staged already is left alone: nothing is read, no file changes. A file that was lost is made again.
     """
     plan = plans.needed(lake, sequence)
+    return stage_ranges(
+        lake, plan, partitions, lambda part: drain_range(lake, kafka, settings, known_sources, plan, part)
+    )
+
+
+def stage_ranges(lake: Lake, plan: Plan, partitions: Sequence[int], derive: Callable[[PartitionRange], Part]) -> int:
+    """Stage those ranges of a plan that are not whole in the lake; returns the number of events."""
     events = 0
     for part_range in (part for part in plan.ranges if part.partition in partitions and part.size):
         name = part_name(plan, part_range)
         part = lake.get(name, Part)
         if part is None or not all(map(lake.has, part.files)):
-            part = _drain(lake, kafka, settings, known_sources, plan, part_range)
+            part = derive(part_range)
             lake.put_once(name, part)
         events += part.rows + part.failed
     return events
 
 
-def _drain(
+def drain_range(
     lake: Lake,
     kafka: Mapping[str, Any],
     settings: PipelineSettings,
@@ -100,8 +107,9 @@ def _drain(
     plan: Plan,
     part_range: PartitionRange,
 ) -> Part:
+    """Derive the rows of one range from Kafka and write its files."""
     part = Part(part_range.partition, part_range.start, part_range.end)
-    stage = _Stage(lake, plan, part_range, part, known_sources)
+    stage = Stage(lake, plan, part_range, part, known_sources)
     reader = topic.consumer(kafka)
     gc.disable()  # millions of short-lived objects and no cycles: the collector would only walk them
     try:
@@ -115,7 +123,7 @@ def _drain(
     return stage.close()
 
 
-class _Stage:
+class Stage:
     """Turns the records of one range into its two files; what is held between two writes is a chunk."""
 
     def __init__(
@@ -151,7 +159,7 @@ class _Stage:
 
     def _write(self, held: list[tuple[Record, Decoded]]) -> None:
         try:
-            bad, valid, tallies = self._judge(Chunk(self.part.partition, self.plan.plan_id, [one for _, one in held]))
+            judged = self._judge(Chunk(self.part.partition, self.plan.plan_id, [one for _, one in held]))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # Whatever nobody thought of: it must cost one envelope, not everybody's.
             if len(held) > 1:
@@ -162,15 +170,23 @@ class _Stage:
             log.exception("offset %d of partition %d", held[0][0].offset, self.part.partition)
             self._set_aside(held[0][0], f"{type(error).__name__}: {error}")
             return
+        self.take(*judged)
+
+    def take(self, bad: list[dict[str, Any]], valid: pa.Table, tallies: list[Tally]) -> None:
+        """Append what was judged to the files."""
         self.part.tallies = merge(self.part.tallies, tallies)
         self._fail(bad)
         self._keep(valid)
 
     def _judge(self, chunk: Chunk) -> tuple[list[dict[str, Any]], pa.Table, list[Tally]]:
         table = chunk.table()
-        verdict = quality.suite("events").judge(chunk.facts(table), {"known_sources": list(self.known_sources)})
-        valid = table.filter(_mask(len(table), verdict.failed))
+        verdict = self.judge(chunk.facts(table))
+        valid = table.filter(mask(len(table), verdict.failed))
         return failed_rows(chunk, table, verdict.failed), valid, verdict.tallies
+
+    def judge(self, facts: Mapping[str, pa.DictionaryArray]) -> quality.Verdict:
+        """Return what suite `events` says of rows by their facts."""
+        return quality.suite("events").judge(facts, {"known_sources": list(self.known_sources)})
 
     def _set_aside(self, record: Record, problem: str) -> None:
         self.part.unopened += record.announced - 1
@@ -181,6 +197,7 @@ class _Stage:
             self.failed.write(pa.Table.from_pylist(rows, schema=FAILED_SCHEMA))
 
     def close(self) -> Part:
+        """Make the files visible and return what they are."""
         self.write()
         part = self.part
         part.rows, part.failed = self.events.rows, self.failed.rows
@@ -234,7 +251,8 @@ def _within(rejected: Mapping[int, str], count: int) -> dict[int, str]:
     return {index: reason for index, reason in rejected.items() if index < count}
 
 
-def _mask(rows: int, failed: Mapping[int, object]) -> pa.Array:
+def mask(rows: int, failed: Mapping[int, object]) -> pa.Array:
+    """Return which rows are valid."""
     keep = np.ones(rows, dtype=bool)
     keep[list(failed)] = False
     return pa.array(keep)

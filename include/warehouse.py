@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import uuid4
 
+import msgspec
 from snowflake.connector.connection import SnowflakeConnection
 from snowflake.connector.errors import DatabaseError, Error, InterfaceError, OperationalError
 
@@ -108,7 +109,19 @@ def missing_sequences(warehouse: Warehouse, topic: str, latest: int) -> list[int
     return [sequence for sequence in range(first, latest + 1) if sequence not in loaded]
 
 
-def load(warehouse: Warehouse, manifests: Sequence[Manifest]) -> dict[str, int]:
+class LoadKind(msgspec.Struct, frozen=True):
+    """How a load differs: only what the ledger does not have, or again; with or without rows in the outbox."""
+
+    name: Literal["load", "reload", "restate"] = "load"
+    offers: bool = True
+    replaced: tuple[Manifest, ...] = ()
+    """What the batches consisted of before: their rows of EVENTS go in the same transaction."""
+
+
+_FIRST = LoadKind()
+
+
+def load(warehouse: Warehouse, manifests: Sequence[Manifest], kind: LoadKind = _FIRST) -> dict[str, int]:
     """Load sealed plans in one transaction, and return the totals of the ledger rows.
 
     Safe to run again and to run twice at once: what the ledger has by then is left out, and an ambiguous commit is
@@ -126,7 +139,7 @@ def load(warehouse: Warehouse, manifests: Sequence[Manifest]) -> dict[str, int]:
         land(warehouse, failed, "FAILED_TEMPLATE", manifests, "failed")
         tables = {"table": events, "failed_table": failed}
         warehouse.run(statement("load/merge", "unparsed", **tables), doing="setting unparsable JSON aside")
-        return _merge(warehouse, events, failed, manifests)
+        return _merge(warehouse, events, failed, manifests, kind)
     finally:
         for table in (events, failed):
             with suppress(PipelineError):
@@ -155,21 +168,32 @@ def land(warehouse: Warehouse, table: str, template: str, manifests: Sequence[Ma
         raise TerminalError(f"COPY of {kind} for {batches} landed {landed} rows, the manifests say {expected}")
 
 
-def _merge(warehouse: Warehouse, events: str, failed: str, manifests: Sequence[Manifest]) -> dict[str, int]:
+def _merge(
+    warehouse: Warehouse, events: str, failed: str, manifests: Sequence[Manifest], kind: LoadKind
+) -> dict[str, int]:
     load_id = f"{manifests[0].plan.plan_id}+{len(manifests)}-{events[2:10]}"
     dates = set().union(*(manifest.dates for manifest in manifests))
     with warehouse.transaction("load", load_id) as loaded_at:
-        _require_unloaded(warehouse, manifests)
-        values = {"loaded_at": loaded_at, "load_id": load_id}
+        if kind.name == "load":
+            _require_unloaded(warehouse, manifests)
+        _forget(warehouse, kind.replaced)
+        values = {"loaded_at": loaded_at, "load_id": load_id, "kind": kind.name}
         if dates:
             warehouse.run(statement("load/merge", "events", dates, table=events), values, "MERGE into EVENTS")
         warehouse.run(statement("load/merge", "failed", table=failed), values, "MERGE into FAILED_EVENTS")
         rows = _ledger_rows(warehouse, manifests, dates, values)
         warehouse.insert(statement("load/ledger", "insert"), rows, "writing LOADS")
-        if dates:
+        if dates and kind.offers:
             warehouse.run(statement("load/merge", "outbox", dates), values, "writing OUTBOX")
     totals = ("rows_staged", "rows_inserted", "failed_staged", "failed_inserted", "unparsed")
     return {name: sum(int(row[name]) for row in rows) for name in totals}
+
+
+def _forget(warehouse: Warehouse, replaced: Sequence[Manifest]) -> None:
+    dates = set().union(*(manifest.dates for manifest in replaced))
+    if dates:
+        batches = {"batches": sorted({manifest.plan.plan_id for manifest in replaced})}
+        warehouse.run(statement("load/merge", "forget", dates), batches, "taking the batches out of EVENTS")
 
 
 def _require_unloaded(warehouse: Warehouse, manifests: Sequence[Manifest]) -> None:
@@ -194,6 +218,7 @@ def _ledger_rows(
             "sequence": manifest.plan.sequence,
             "batch_id": manifest.plan.plan_id,
             "load_id": values["load_id"],
+            "kind": values["kind"],
             "contract_version": manifest.plan.contract_version,
             "interval_start": _naive(manifest.plan.interval_start),
             "interval_end": _naive(manifest.plan.interval_end),

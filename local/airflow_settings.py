@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 import subprocess
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 from local.credentials import Credentials
@@ -14,6 +16,8 @@ from local.ports import HOST
 from local.settings import LocalSettings
 
 _MIGRATED = ".migrated"
+_DATABASE = "airflow.db"
+_JOURNAL = b"write-ahead"
 _POOLS = ROOT / "deploy" / "airflow" / "pools.json"
 
 
@@ -62,7 +66,7 @@ def _options(
             "EXECUTION_API_SERVER_URL": f"{url}/execution/",
         },
         # Long enough for a busy moment; short enough that tasks outlive it when the API server locks itself out.
-        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout=20"},
+        "DATABASE": {"SQL_ALCHEMY_CONN": f"sqlite:///{home / _DATABASE}?timeout=20"},
         "API": {
             "HOST": HOST,
             "PORT": ports["airflow_port"],
@@ -84,13 +88,16 @@ def is_migrated(home: Path) -> bool:
 def migrate(home: Path) -> None:
     """Bring Airflow's database up to date, import the pools, and remember for which version, last."""
     home.mkdir(parents=True, exist_ok=True)
+    # Kept in the file. With SQLite's default journal any reader holds up every writer, its own process's included.
+    with closing(sqlite3.connect(home / _DATABASE)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
     for command in (["db", "migrate"], ["pools", "import", str(_POOLS)]):
         subprocess.run([str(PYTHON), "-m", "airflow", *command], check=True)
     (home / _MIGRATED).write_text(_version())
 
 
 def _version() -> str:
-    return hashlib.sha256((ROOT / "requirements.txt").read_bytes() + _POOLS.read_bytes()).hexdigest()
+    return hashlib.sha256((ROOT / "requirements.txt").read_bytes() + _POOLS.read_bytes() + _JOURNAL).hexdigest()
 
 
 if __name__ == "__main__":

@@ -61,10 +61,10 @@ class Airflow:
         """Let all tasks of a run that has ended run again."""
         self.post(f"dags/{run.dag_id}/dagRuns/{run.run_id}/clear", dry_run=False, only_failed=False)
 
-    def trigger(self, dag_id: str, start: datetime, end: datetime) -> Run:
-        """Start a run with this data interval."""
+    def trigger(self, dag_id: str, start: datetime, end: datetime, **conf: Any) -> Run:
+        """Start a run with this data interval and these parameters."""
         times = {"data_interval_start": start.isoformat(), "data_interval_end": end.isoformat()}
-        run = self.post(f"dags/{dag_id}/dagRuns", logical_date=start.isoformat(), **times)
+        run = self.post(f"dags/{dag_id}/dagRuns", logical_date=start.isoformat(), conf=conf, **times)
         return Run(dag_id, run["dag_run_id"], run["state"], run["run_type"], run["data_interval_start"])
 
     def backfill(self, dag_id: str, start: datetime, end: datetime) -> int:

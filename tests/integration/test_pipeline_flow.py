@@ -76,7 +76,7 @@ def settle(pipe: Pipeline, vendor: Amplitude, hour: datetime) -> dict[str, int]:
     with pipe.warehouse() as warehouse:
         healed = settling.heal(pipe.lake, warehouse, pipe.kafka, pipe.settings, pipe.known, sequences)
         assert healed == {"sealed": 0, "loaded": 0}
-        hops = settling.settle(pipe.lake, warehouse, vendor, pipe.settings, hour, sequences)
+        hops = settling.settle(pipe.lake, warehouse, vendor, hour, sequences)
     return {hop.name: hop.unexplained for hop in hops}
 
 

@@ -24,6 +24,7 @@ FILE = ROOT / ".env.example"
 REQUIRED = {
     "PIPELINE_SOURCES_FILE": "sources.json",
     "PIPELINE_PSEUDONYM_KEY": "00" * 32,
+    "BACKFILL_AIRFLOW_URL": "http://127.0.0.1:8080",
     "MIGRATE_LAKE_URL": "azure://account.blob.core.windows.net/lake/",
     "LOCAL_AMPLITUDE_API_KEY": "key",
     "LOCAL_AMPLITUDE_SECRET_KEY": "secret",

@@ -15,7 +15,7 @@ CREATE TABLE IF NOT EXISTS {database}.CONTROL.LOADS (
     FAILED_INSERTED NUMBER(19, 0) NOT NULL COMMENT 'Rows new in FAILED_EVENTS, unparsable ones included',
     UNPARSED NUMBER(19, 0) NOT NULL COMMENT 'Staged events whose JSON Snowflake could not parse',
     LOADED_AT TIMESTAMP_NTZ(6) NOT NULL COMMENT 'When the load was committed, UTC'
-) COMMENT = 'One row per loaded batch; the only memory of what was loaded';
+) COMMENT = 'One row per load of a batch; the only memory of what was loaded';
 CREATE TABLE IF NOT EXISTS {database}.CONTROL.WRITER_LOCKS (
     WRITER VARCHAR NOT NULL COMMENT 'Serialised writer: load, or publish and the vendor',
     HOLDER VARCHAR COMMENT 'Who took it last',

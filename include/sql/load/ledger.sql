@@ -17,9 +17,23 @@ WHERE n.SEQUENCE IS NULL;
 -- name: insert
 INSERT INTO CONTROL.LOADS (
     TOPIC, SEQUENCE, BATCH_ID, LOAD_ID, CONTRACT_VERSION, INTERVAL_START, INTERVAL_END, ENVELOPES, ANNOUNCED,
-    ROWS_STAGED, ROWS_INSERTED, FAILED_STAGED, FAILED_INSERTED, UNPARSED, LOADED_AT
+    ROWS_STAGED, ROWS_INSERTED, FAILED_STAGED, FAILED_INSERTED, UNPARSED, LOADED_AT, KIND
 ) VALUES (
     %(topic)s, %(sequence)s, %(batch_id)s, %(load_id)s, %(contract_version)s, %(interval_start)s, %(interval_end)s,
     %(envelopes)s, %(announced)s, %(rows_staged)s, %(rows_inserted)s, %(failed_staged)s, %(failed_inserted)s,
-    %(unparsed)s, %(loaded_at)s
+    %(unparsed)s, %(loaded_at)s, %(kind)s
 );
+
+-- name: versions
+SELECT SEQUENCE, MAX(CONTRACT_VERSION) FROM CONTROL.LOADS
+WHERE TOPIC = %(topic)s AND SEQUENCE IN (%(sequences)s) GROUP BY SEQUENCE;
+
+-- name: publish
+INSERT INTO CONTROL.LOADS (
+    TOPIC, SEQUENCE, BATCH_ID, LOAD_ID, CONTRACT_VERSION, INTERVAL_START, INTERVAL_END, ENVELOPES, ANNOUNCED,
+    ROWS_STAGED, ROWS_INSERTED, FAILED_STAGED, FAILED_INSERTED, UNPARSED, LOADED_AT, KIND
+)
+SELECT TOPIC, SEQUENCE, BATCH_ID, %(load_id)s, MAX(CONTRACT_VERSION), INTERVAL_START, INTERVAL_END, 0, 0, 0, 0, 0, 0, 0,
+    %(loaded_at)s, 'publish'
+FROM CONTROL.LOADS WHERE TOPIC = %(topic)s AND SEQUENCE IN (%(sequences)s)
+GROUP BY TOPIC, SEQUENCE, BATCH_ID, INTERVAL_START, INTERVAL_END;

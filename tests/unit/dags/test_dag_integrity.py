@@ -112,7 +112,7 @@ def test_each_task_retries_by_the_type_of_the_error(bag: dict[str, Any], dag_id:
 
 
 @pytest.mark.parametrize(("dag_id", "task_id", "pool"), [
-    ("stage_events", "plan", "planner"), ("load_events", "load", "loader"), ("settle_hour", "heal", "loader"),
+    ("stage_events", "plan", "planner"), ("load_events", "load", "loader"), ("settle_hour", "repair", "loader"),
     ("publish_amplitude", "offer", "publish_amplitude"), ("publish_amplitude", "push", "publish_amplitude"),
 ])  # fmt: skip
 def test_what_must_not_run_twice_at_once_has_a_pool_of_one(
@@ -144,7 +144,7 @@ def test_the_way_of_the_data_is_wired_by_assets(bag: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("dag_id", "chain"), [
     ("stage_events", ["plan", "drain", "seal"]), ("load_events", ["load", "commit_offsets"]),
-    ("publish_amplitude", ["offer", "push"]), ("settle_hour", ["coverage", "heal", "reconcile"]),
+    ("publish_amplitude", ["offer", "push"]), ("settle_hour", ["coverage", "repair", "reconcile"]),
 ])  # fmt: skip
 def test_each_chain_is_acknowledged_last(bag: dict[str, Any], dag_id: str, chain: list[str]) -> None:
     tasks = bag["dags"][dag_id]["tasks"]

@@ -17,7 +17,7 @@ from include.plans import PartitionRange, Plan, plan_interval
 from include.reconcile import Hop, lake_hops, store, vendor_hop, warehouse_hops
 from include.settling import coverage, settle
 from include.warehouse import Warehouse
-from tests.unit.include.fakes import SETTINGS, ChainInMemory, RecordingConnection
+from tests.unit.include.fakes import ChainInMemory, RecordingConnection
 from tests.unit.include.test_plans_chain import interval, state
 from tests.unit.include.test_warehouse_load import manifest
 
@@ -166,7 +166,7 @@ def test_landing_tables_of_a_comparison_are_dropped_even_when_it_fails() -> None
 
 
 def test_what_the_vendor_refused_is_explained_and_what_it_has_not_shown_is_not() -> None:
-    hop = vendor_hop(Warehouse(compared()), "amplitude", "events", [1])  # type: ignore[arg-type]
+    hop = vendor_hop(Warehouse(compared()), "amplitude", [manifest()])  # type: ignore[arg-type]
     assert (hop.name, hop.expected, hop.actual, hop.explained, hop.unexplained) == (
         "warehouse_to_amplitude",
         7,
@@ -203,7 +203,7 @@ class Vendor:
 
 def run(monkeypatch: pytest.MonkeyPatch, one: Manifest, fake: RecordingConnection, vendor: Vendor) -> list[Hop]:
     monkeypatch.setattr(settling, "sealed", lambda *_: iter([one]))
-    return settle(None, Warehouse(fake), vendor, SETTINGS, HOUR[0], [1])  # type: ignore[arg-type]
+    return settle(None, Warehouse(fake), vendor, HOUR[0], [1])  # type: ignore[arg-type]
 
 
 def whole() -> Manifest:
@@ -244,13 +244,13 @@ def test_a_difference_is_stored_and_then_stops_the_run(
 
 def test_an_hour_without_plans_compares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "sealed", lambda *_: iter([]))
-    assert settle(None, None, Vendor(), SETTINGS, HOUR[0], []) == []  # type: ignore[arg-type]
+    assert settle(None, None, Vendor(), HOUR[0], []) == []  # type: ignore[arg-type]
 
 
 def test_an_hour_whose_plans_are_not_sealed_is_not_taken_for_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "sealed", lambda *_: iter([]))
     with pytest.raises((TerminalError, TransientError), match="sealed"):
-        settle(None, None, Vendor(), SETTINGS, HOUR[0], [4, 5])  # type: ignore[arg-type]
+        settle(None, None, Vendor(), HOUR[0], [4, 5])  # type: ignore[arg-type]
 
 
 def test_hop_names_are_stable() -> None:

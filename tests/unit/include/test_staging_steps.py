@@ -20,7 +20,7 @@ from include.lake import Lake, ParquetFile
 from include.manifest import Part
 from include.plans import PartitionRange, Plan
 from include.rows import Chunk
-from include.staging import _Stage, open_envelope
+from include.staging import Stage, open_envelope
 from include.topic import Record
 from tests.unit.include.fakes import RECEIVED_AT, SETTINGS, body_of, good_event, record_of
 
@@ -58,9 +58,9 @@ class RowsInMemory(ParquetFile):
         return None
 
 
-def staged(*records: Record) -> tuple[_Stage, FilesInMemory]:
+def staged(*records: Record) -> tuple[Stage, FilesInMemory]:
     lake = FilesInMemory()
-    stage = _Stage(lake, PLAN, PartitionRange(3, 0, 9), Part(3, 0, 9), ["phone-app"])
+    stage = Stage(lake, PLAN, PartitionRange(3, 0, 9), Part(3, 0, 9), ["phone-app"])
     for record in records:
         stage.add(record)
     stage.close()
@@ -145,7 +145,7 @@ def test_a_bomb_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_chunk_is_as_large_as_what_its_envelopes_inflate_to() -> None:
-    stage = _Stage(FilesInMemory(), PLAN, PartitionRange(3, 0, 9), Part(3, 0, 9), ["phone-app"])
+    stage = Stage(FilesInMemory(), PLAN, PartitionRange(3, 0, 9), Part(3, 0, 9), ["phone-app"])
     stage.add(record_of(gzip.compress(body_of(good_event(event_properties={"x": "y" * 1_000_000}))), event_count=1))
     assert stage.bytes_held > 1_000_000
     assert stage.events_held == 1

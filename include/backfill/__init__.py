@@ -1,0 +1,1 @@
+"""Backfill of a date range: rehearsal, the modes of settle_hour, their record, and the command."""
