@@ -4,10 +4,10 @@ TOOLS  := .tools
 PY     := $(TOOLS)/venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run stop status clean distclean test unit lint lock smoke sql sources backfill bench faults
+.PHONY: help setup run stop status clean distclean test unit lint lock smoke sql sources trace accept-gap backfill bench faults
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## bring the tool chain into .tools (implied by the others; done once)
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.13 is needed and none was found; install it, or name it with make PYTHON=/path/to/python3.11." >&2; exit 1; }
@@ -64,6 +64,13 @@ backfill: export OCCURRED := $(value OCCURRED)
 backfill: export RESUME := $(value RESUME)
 backfill: setup ## rehearse or repair a range (make backfill FROM=2026-11-22 TO=2026-11-23 MODE=heal REASON="…"; ARGS=--help)
 	@$(PY) -m local.backfill $(ARGS)
+
+trace: export TRACE_ID := $(value ID)
+trace: setup ## what became of one event, hop by hop (make trace ID=… [SOURCE=…])
+	@$(PY) -m local.with_stack include.trace $(if $(SOURCE),--source "$(SOURCE)") $(ARGS) -- "$$TRACE_ID"
+
+accept-gap: setup ## show what Kafka lost before it was staged (ARGS='--reason "…"' goes on without it)
+	@$(PY) -m local.with_stack include.accept_gap $(ARGS)
 
 bench: setup ## measure, and print one table with the limits
 	@$(PY) -m bench

@@ -3,7 +3,8 @@
 **What it does.** `publish` renders the validation results that `stage_events` keeps in the lake as GX's own pages and
 uploads them to the container `PIPELINE_DATA_DOCS_CONTAINER`. Nothing in the pipeline reads them.
 
-**If it fails.** The pages are older than the lake until the next run; no event is affected.
+**If it fails.** The pages are older than the lake until the next run; no event is affected. If the pages are red: see
+docs/runbooks/failed-events.md.
 
 **How to backfill.** Nothing to do: each run takes the newest intervals.
 """

@@ -5,7 +5,8 @@ landing table, then MERGE, ledger and outbox in one transaction. `commit_offsets
 that lag tools show the truth; nothing reads it back.
 
 **If it fails.** Nothing to do for a warehouse that was away: the next run takes everything. `TerminalError` names the
-batch whose files and manifest differ; `SetupError` names the grant or key.
+batch whose files and manifest differ (see docs/runbooks/load-differs.md); `SetupError` names the grant or key (see
+docs/runbooks/warehouse-refused.md). Nothing loaded for long: see docs/runbooks/not-loaded.md.
 
 **How to backfill.** Run a backfill of `settle_hour`: it loads what its hours miss. Running this DAG again never loads
 anything twice.

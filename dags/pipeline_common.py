@@ -56,7 +56,8 @@ def interval() -> tuple[datetime, datetime]:
         from include.errors import SetupError
 
         raise SetupError(
-            "this run has no data interval: give it one with `airflow dags trigger --logical-date …`, or run a backfill"
+            "this run has no data interval: give it one with `airflow dags trigger --logical-date …`, or run a "
+            "backfill; see docs/runbooks/settings.md"
         )
     start, end = (datetime.fromtimestamp(cast("datetime", moment).timestamp(), UTC) for moment in bounds)
     return start, end

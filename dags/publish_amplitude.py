@@ -5,7 +5,8 @@ offered yet, consent and suppressions checked, and advances the watermark of the
 `push` posts the same rows to the Batch API instead, when `PIPELINE_AMPLITUDE_MODE=push`.
 
 **If it fails.** The warehouse is not affected, and the next run takes everything that is loaded and not published.
-Pushing again is safe: the same `insert_id`s, and only what Amplitude has not answered for.
+Pushing again is safe: the same `insert_id`s, and only what Amplitude has not answered for. See
+docs/runbooks/amplitude-refused.md and docs/runbooks/warehouse-to-amplitude.md.
 
 **How to backfill.** Nothing to do: running it again offers nothing twice.
 """

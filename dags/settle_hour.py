@@ -4,8 +4,9 @@
 drains, seals and loads whatever the hour's own runs left undone, `reconcile` compares counts and ids hop by hop and
 stores one row per hop in `CONTROL.RECONCILIATION`.
 
-**If it fails.** The message of `reconcile` names hop, numbers and an example id. `coverage` failing means that
-`stage_events` does not run.
+**If it fails.** The message of `reconcile` names hop, numbers, an example id and the hop's page in docs/runbooks/.
+`coverage` failing means that `stage_events` does not run (see docs/runbooks/stage-events-not-running.md), or that
+somebody changed the chain (see docs/runbooks/chain-hole.md).
 
 **How to backfill.** `make backfill`, or the button and its form. `mode`: **check** (the default) writes nothing and
 says what each mode would do; **heal** drains, seals and loads what is missing; **reload** copies the sealed files again

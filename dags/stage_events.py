@@ -6,7 +6,7 @@ manifest. Nothing exists for anybody before its manifest.
 
 **If it fails.** Clear the failed task: every step finds what it did before and leaves it alone. Nothing is lost while
 it is down: the next run takes everything since the last plan. `SetupError` names the setting or grant to repair;
-`DataGapError` says which offsets Kafka has lost.
+`DataGapError` says which offsets Kafka has lost: see docs/runbooks/gap.md. All pages: docs/runbooks/README.md.
 
 **How to backfill.** Not here: run a backfill of `settle_hour` over the range. A run for an interval that the chain has
 passed finds its old plans, or nothing, and changes nothing.

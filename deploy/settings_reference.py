@@ -123,8 +123,8 @@ def _configuration_lines() -> Iterator[str]:
         "",
         "Airflow connections in Airflow's JSON form. For the DAGs any other of Airflow's",
     )
-    yield "ways to keep a connection (secrets backend, metadata database) does too; `python -m include.migrate` reads"
-    yield "the variable. What stands in `<>` is yours."
+    yield "ways to keep a connection (secrets backend, metadata database) does too; `python -m include.migrate`,"
+    yield "`include.trace` and `include.accept_gap` read the variables. What stands in `<>` is yours."
     for example in CONNECTIONS:
         yield from ("", f"{example.sentence}", "", "```sh", f"{example.variable}={_quoted(example)}", "```")
     yield from ("", "## Written by the running stack", "", "| variable | meaning |", "|---|---|")

@@ -22,6 +22,7 @@ from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSe
 
 from include.contract import event
 from include.errors import PipelineError, SetupError, TerminalError, TransientError
+from include.gaps import Acceptance
 from include.manifest import Manifest, StagedFile
 from include.plans import PartitionRange, Plan
 
@@ -33,10 +34,16 @@ def lake_error(error: AzureError, doing: str) -> PipelineError:
     """Map an Azure error to ours: credentials and missing containers want a human, all else is retried."""
     status = getattr(error, "status_code", None)
     if isinstance(error, ClientAuthenticationError) or status in {401, 403}:
-        return SetupError(f"the lake refused {doing} ({status}): check connection `lake` and its role assignment")
+        return SetupError(
+            f"the lake refused {doing} ({status}): check connection `lake` and its role assignment, "
+            "see docs/runbooks/lake-refused.md"
+        )
     code = getattr(error, "error_code", None)
     if code in {"ContainerNotFound", "FilesystemNotFound"}:
-        return SetupError(f"the lake has no such container for {doing}: create it or set PIPELINE_LAKE_CONTAINER")
+        return SetupError(
+            f"the lake has no such container for {doing}: check PIPELINE_LAKE_CONTAINER, "
+            "see docs/runbooks/lake-refused.md"
+        )
     return TransientError(f"the lake failed at {doing}: {str(error).splitlines()[0][:300]}")
 
 
@@ -133,6 +140,23 @@ class Lake:
         """Write a plan, create-only."""
         return self.put_once(plan_name(plan.topic, plan.sequence), plan)
 
+    # gaps.Acceptances
+    def acceptances(self) -> list[Acceptance]:
+        """Return the accepted gaps of this lake's topic, oldest first."""
+        found: list[Acceptance] = []
+        while (one := self.get(acceptance_name(self.topic, len(found) + 1), Acceptance)) is not None:
+            found.append(one)
+        return found
+
+    def sealed_sequences(self) -> set[int]:
+        """Return the numbers of all plans that have a manifest, by one listing."""
+        prefix = f"manifests/{self.topic}/"
+        try:
+            names = list(self.container.list_blob_names(name_starts_with=prefix))
+        except AzureError as error:
+            raise lake_error(error, f"listing {prefix}") from error
+        return {int(name.removeprefix(prefix).split(".")[0]) for name in names}
+
 
 class ParquetFile:
     """A Parquet file streamed as uncommitted blocks: memory stays bounded and half a file is never visible."""
@@ -219,6 +243,11 @@ class _BlockSink(io.RawIOBase):
 def plan_name(topic: str, sequence: int) -> str:
     """Return where a plan lies."""
     return f"plans/{topic}/{sequence:010d}.json"
+
+
+def acceptance_name(topic: str, number: int) -> str:
+    """Return where an acceptance of gaps lies."""
+    return f"gaps/{topic}/{number:010d}.json"
 
 
 def manifest_name(plan: Plan) -> str:

@@ -38,7 +38,9 @@ def load_sealed(lake: Lake, warehouse: Warehouse, settings: PipelineSettings) ->
     sweep_landing(warehouse)
     if problems:
         raise TerminalError(
-            f"{len(problems)} batches cannot be loaded, all others are: " + "; ".join(map(str, problems))
+            f"{len(problems)} batches cannot be loaded, all others are: "
+            + "; ".join(map(str, problems))
+            + "; see docs/runbooks/load-differs.md"
         )
     return totals
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from include.distinct import Tally
+from include.gaps import Accepted
 from include.plans import Plan
 
 NULLS_COUNTED = ("user_id", "app_version", "consent")
@@ -33,6 +34,9 @@ class Manifest(msgspec.Struct, frozen=True):
     failed: int
     duplicates: int
     unopened: int = 0
+    missing: int = 0
+    """Offsets of the plan that Kafka had lost before they were staged, as accepted in `accepted`."""
+    accepted: tuple[Accepted, ...] = ()
 
     def names(self, kind: str) -> list[str]:
         """Return the names of the files of one kind."""
@@ -58,5 +62,7 @@ class Part(msgspec.Struct):
     duplicates: int = 0
     unopened: int = 0
     """Events announced by envelopes that could not be opened, but for the one failed row that each has."""
+    missing: int = 0
+    accepted: tuple[Accepted, ...] = ()
     nulls: dict[str, int] = {}
     tallies: list[Tally] = []

@@ -10,7 +10,8 @@ from typing import Protocol
 import msgspec
 
 from include.contract.event import CONTRACT_VERSION
-from include.errors import DataGapError, TransientError
+from include.errors import TransientError
+from include.gaps import Acceptances, Accepted, beginnings
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Plan(msgspec.Struct, frozen=True):
     contract_version: int = CONTRACT_VERSION
     restates: int = 0
     """Contract version under which the batch was derived first, where this is the plan derived again."""
+    skipped: tuple[Accepted, ...] = ()
+    """Gaps between the plan before and this one that were accepted."""
 
     def restated(self, version: int) -> Plan:
         """Return the same offsets to be derived again under a later contract version."""
@@ -68,7 +71,7 @@ class TopicState(msgspec.Struct, frozen=True):
     cut: Mapping[int, int]
 
 
-class PlanStore(Protocol):
+class PlanStore(Acceptances, Protocol):
     """Where plans are kept: create-only, numbered from 1 without holes."""
 
     def read(self, sequence: int) -> Plan | None:
@@ -123,7 +126,7 @@ def plan_interval(
         The interval's plans; empty when the chain has already passed it.
 
     Raises:
-        DataGapError: Kafka lost offsets that no plan covers, or the topic was recreated.
+        DataGapError: Kafka lost offsets that no plan covers, or the topic was recreated, and nobody accepted it.
         TransientError: another planner wrote the next plan at the same moment.
 
     """
@@ -135,7 +138,7 @@ def plan_interval(
         return existing
     if existing and existing[-1].final:
         return existing
-    for plan in _next_plans(newest, observe(), interval, max_envelopes)[:max_plans]:
+    for plan in _next_plans(store, newest, observe(), interval, max_envelopes)[:max_plans]:
         if not store.create(plan):
             raise TransientError(f"another planner wrote {plan.plan_id} just now: run again to go on after it")
         existing.append(plan)
@@ -143,9 +146,10 @@ def plan_interval(
 
 
 def _next_plans(
-    newest: Plan | None, state: TopicState, interval: tuple[datetime, datetime], max_envelopes: int
+    store: PlanStore, newest: Plan | None, state: TopicState, interval: tuple[datetime, datetime], max_envelopes: int
 ) -> list[Plan]:
-    steps = _bounded(_next_starts(newest, state), state.cut, max_envelopes)
+    begin, skipped = beginnings(newest, state, store)
+    steps = _bounded(begin, state.cut, max_envelopes)
     return [
         Plan(
             sequence=(newest.sequence if newest else 0) + number,
@@ -156,6 +160,7 @@ def _next_plans(
             interval_end=interval[1],
             final=number == len(steps),
             ranges=ranges,
+            skipped=skipped if number == 1 else (),
         )
         for number, ranges in enumerate(steps, start=1)
     ]
@@ -191,26 +196,6 @@ def _while_before(store: PlanStore, sequence: int, end: datetime) -> Iterator[Pl
     while (plan := store.read(sequence)) is not None and plan.interval_start < end:
         yield plan
         sequence += 1
-
-
-def _next_starts(newest: Plan | None, state: TopicState) -> dict[int, int]:
-    """Return where each partition goes on; a partition that no plan knows begins at its oldest offset."""
-    if newest is None:
-        return dict(state.low)
-    if (newest.topic_id, newest.cluster_id) != (state.topic_id, state.cluster_id):
-        raise DataGapError(
-            f"topic {state.topic} was recreated: plan {newest.plan_id} drained topic id {newest.topic_id} in cluster "
-            f"{newest.cluster_id}, now {state.topic_id} in {state.cluster_id}; see DataGapError in docs/operating.md"
-        )
-    begin = {part.partition: part.end for part in newest.ranges}
-    for partition, low in state.low.items():
-        start = begin.setdefault(partition, low)
-        if start < low:
-            raise DataGapError(
-                f"topic {state.topic} partition {partition}: {low - start} records [{start}, {low}) expired before "
-                "they were planned; see DataGapError in docs/operating.md"
-            )
-    return begin
 
 
 def _bounded(begin: Mapping[int, int], cut: Mapping[int, int], limit: int) -> list[tuple[PartitionRange, ...]]:

@@ -22,7 +22,7 @@ from include.errors import SetupError
 SUITES = Path(__file__).parent.parent / "great_expectations" / "expectations"
 GATE = "critical"
 # One line per registered method and import: noise in every task's log.
-logging.getLogger("great_expectations").setLevel(logging.WARNING)
+logging.getLogger("great_expectations, see docs/runbooks/settings.md").setLevel(logging.WARNING)
 REMEMBERED_VALUES = 200_000
 """Where the answers of a process are forgotten, so that memory stays bounded whatever clients send."""
 
@@ -62,7 +62,9 @@ class Suite:
         # GX logs and drops an expectation whose configuration is invalid.
         taken = ExpectationSuite(name=name, expectations=self.configs).expectations
         if len(taken) != len(self.configs):
-            raise SetupError(f"suite {name}: GX took {len(taken)} of {len(self.configs)} expectations")
+            raise SetupError(
+                f"suite {name}: GX took {len(taken)} of {len(self.configs)} expectations, see docs/runbooks/settings.md"
+            )
         # By default, every context leaves a folder for a documentation site of its own behind.
         stores = InMemoryStoreBackendDefaults(init_temp_docs_sites=False)
         context = gx.get_context(mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=stores))

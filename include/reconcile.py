@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import msgspec
 
+from include import gaps
 from include.manifest import Manifest
 from include.statements import statement
 from include.warehouse import Warehouse, land
@@ -28,6 +29,11 @@ class Hop(msgspec.Struct, frozen=True):
         """What is missing (positive) or too much (negative) without a reason."""
         return self.expected - self.actual - self.explained
 
+    @property
+    def runbook(self) -> str:
+        """The page that says what to do about a difference."""
+        return f"docs/runbooks/{self.name.replace('_', '-')}.md"
+
 
 def lake_hops(manifests: Sequence[Manifest]) -> list[Hop]:
     """Compare Kafka's offsets and the edge's own event counts with what the lake has."""
@@ -36,8 +42,12 @@ def lake_hops(manifests: Sequence[Manifest]) -> list[Hop]:
     rows, failed = (sum(getattr(manifest, name) for manifest in manifests) for name in ("rows", "failed"))
     unopened = sum(manifest.unopened for manifest in manifests)
     detail: dict[str, int | str | None] = {"valid": rows, "failed": failed, "unopened": unopened}
+    accepted = [piece for manifest in manifests for piece in (*manifest.plan.skipped, *manifest.accepted)]
+    skipped = sum(piece.gap.records or 0 for manifest in manifests for piece in manifest.plan.skipped)
+    lost = skipped + sum(manifest.missing for manifest in manifests)
+    envelopes = sum(manifest.envelopes for manifest in manifests)
     return [
-        Hop("kafka_to_lake", offsets, sum(manifest.envelopes for manifest in manifests)),
+        Hop("kafka_to_lake", offsets + skipped, envelopes, lost, {**gaps.totals(accepted)}),
         Hop("client_to_lake", announced, rows + failed, unopened, detail),
     ]
 

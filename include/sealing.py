@@ -59,6 +59,8 @@ def _seal(lake: Lake, plan: Plan, parts: list[Part]) -> None:
         failed=total(lambda part: part.failed),
         duplicates=total(lambda part: part.duplicates),
         unopened=total(lambda part: part.unopened),
+        missing=total(lambda part: part.missing),
+        accepted=tuple(piece for part in parts for piece in part.accepted),
     )
     lake.put_once(result_name(plan), quality_result(plan, manifest, parts))
     if not lake.put_once(manifest_name(plan), manifest):

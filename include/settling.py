@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from include import plans, reconcile, sealing, staging
+from include import gaps, plans, reconcile, sealing, staging
 from include.destinations import Destination
 from include.errors import TerminalError, TransientError
 from include.lake import Lake, sealed
@@ -34,12 +34,15 @@ def coverage(lake: Lake, hour: tuple[datetime, datetime], wait_s: float = 180.0)
     deadline = time.monotonic() + wait_s
     while not _reaches(plans.latest(lake), hour[1]):
         if time.monotonic() > deadline:
-            raise TransientError(f"plans do not reach {hour[1]:%Y-%m-%d %H:%M} yet: see stage_events")
+            raise TransientError(
+                f"plans do not reach {hour[1]:%Y-%m-%d %H:%M} yet: see stage_events, "
+                "see docs/runbooks/stage-events-not-running.md"
+            )
         time.sleep(POLL_S)
     found = plans.plans_of(lake, *hour)
     before = lake.read(found[0].sequence - 1) if found else None
     for left, right in zip([before, *found], found, strict=False):
-        _require_joined(left, right)
+        _require_joined(lake, left, right)
     return plans.numbered(found)
 
 
@@ -101,13 +104,18 @@ def settle(
         vendor = reconcile.vendor_hop(warehouse, destination.vendor, manifests)
         reconcile.store(warehouse, hour, [*hops, vendor])
         if vendor.unexplained:
-            log.warning("%s: %s events offered, not confirmed yet", vendor.name, vendor.unexplained)
+            log.warning(
+                "%s: %s events offered, not confirmed yet, see %s", vendor.name, vendor.unexplained, vendor.runbook
+            )
         hops.append(vendor)
     wrong = [hop for hop in hops[:-1] if hop.unexplained]
     if wrong:
         raise TerminalError(
             f"hour {hour:%Y-%m-%d %H}: "
-            + "; ".join(f"{hop.name} expected {hop.expected}, found {hop.actual}, {hop.detail}" for hop in wrong)
+            + "; ".join(
+                f"{hop.name} expected {hop.expected}, found {hop.actual}, {hop.detail}, see {hop.runbook}"
+                for hop in wrong
+            )
         )
     return hops
 
@@ -122,14 +130,6 @@ def _reaches(newest: Plan | None, end: datetime) -> bool:
     return newest is not None and newest.interval_end >= end
 
 
-def _require_joined(left: Plan | None, right: Plan) -> None:
-    if left is None:
-        return
-    ends = {part.partition: part.end for part in left.ranges}
-    holes = [
-        f"partition {part.partition}: {left.plan_id} ends at {ends[part.partition]}, the next begins at {part.start}"
-        for part in right.ranges
-        if part.partition in ends and ends[part.partition] != part.start
-    ]
-    if holes:
-        raise TerminalError("the chain of plans has a hole: " + "; ".join(holes))
+def _require_joined(lake: Lake, left: Plan | None, right: Plan) -> None:
+    if left is not None and (holes := gaps.unjoined(left, right, lake)):
+        raise TerminalError("the chain of plans has a hole: " + "; ".join(holes) + "; see docs/runbooks/chain-hole.md")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import time
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include import plans, quality, topic
+from include import gaps, plans, quality, topic
 from include.contract.compression import GZIP_MAGIC, inflate
 from include.contract.dialects import reader
 from include.contract.envelope import Envelope
@@ -81,9 +82,12 @@ def drain_partitions(
     A range that is staged already is left alone: nothing is read, no file changes. A file that was lost is made again.
     """
     plan = plans.needed(lake, sequence)
-    return stage_ranges(
-        lake, plan, partitions, lambda part: drain_range(lake, kafka, settings, known_sources, plan, part)
-    )
+    now = functools.cache(lambda: topic.identity(kafka, plan.topic))  # asked once, and only if something is drained
+
+    def derive(part_range: PartitionRange) -> Part:
+        return drain_range(lake, kafka, settings, known_sources, plan, part_range, now())
+
+    return stage_ranges(lake, plan, partitions, derive)
 
 
 def stage_ranges(lake: Lake, plan: Plan, partitions: Sequence[int], derive: Callable[[PartitionRange], Part]) -> int:
@@ -106,6 +110,7 @@ def drain_range(
     known_sources: Sequence[str],
     plan: Plan,
     part_range: PartitionRange,
+    now: tuple[str, str],
 ) -> Part:
     """Derive the rows of one range from Kafka and write its files."""
     part = Part(part_range.partition, part_range.start, part_range.end)
@@ -113,7 +118,9 @@ def drain_range(
     reader = topic.consumer(kafka)
     gc.disable()  # millions of short-lived objects and no cycles: the collector would only walk them
     try:
-        for record in topic.drain(reader, plan.topic, part_range):
+        first = topic.first_readable(reader, plan, part_range, now)
+        part.missing, part.accepted = first - part.start, gaps.accepted_loss(lake, plan, part_range, first)
+        for record in topic.drain(reader, plan.topic, PartitionRange(part.partition, first, part.end)):
             stage.add(record)
             if stage.events_held >= settings.chunk_max_events or stage.bytes_held >= settings.chunk_max_bytes:
                 stage.write()

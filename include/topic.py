@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from include.contract.kafka_errors import translate
 from include.errors import DataGapError, PipelineError, SetupError, TransientError
-from include.plans import PartitionRange, TopicState
+from include.plans import PartitionRange, Plan, TopicState
 
 CALL_TIMEOUT_S = 10.0
 STALL_TIMEOUT_S = 30.0
@@ -52,7 +52,9 @@ def kafka_error(error: KafkaException | KafkaError, doing: str) -> PipelineError
     """Map a Kafka error to ours: an expired offset is a gap, set-up wants a human, all else is retried."""
     inner = error.args[0] if isinstance(error, KafkaException) else error
     if inner.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001 - librdkafka's local errors are spelled so
-        return DataGapError(f"Kafka no longer has the offsets needed for {doing}: {inner.str()}")
+        return DataGapError(
+            f"Kafka no longer has the offsets needed for {doing}: {inner.str()}; see docs/runbooks/gap.md"
+        )
     return translate(error, doing)
 
 
@@ -81,6 +83,27 @@ def observe(config: Mapping[str, Any], topic: str, until: datetime) -> TopicStat
             time.sleep(0.5)
 
 
+def identity(config: Mapping[str, Any], topic: str) -> tuple[str, str]:
+    """Return the ids of the topic and its cluster, which another topic of the same name does not have."""
+    admin = AdminClient(dict(config))
+    try:
+        cluster = admin.describe_cluster(request_timeout=CALL_TIMEOUT_S).result()
+        return _topic_id(admin, topic), str(cluster.cluster_id)
+    except KafkaException as error:
+        raise kafka_error(error, f"reading the id of topic {topic}") from error
+
+
+def first_readable(reader: Consumer, plan: Plan, part: PartitionRange, now: tuple[str, str]) -> int:
+    """Return the first offset of a range that Kafka still has; its end where the topic is another one `now`."""
+    if now != (plan.topic_id, plan.cluster_id):
+        return part.end
+    try:
+        low, _ = reader.get_watermark_offsets(TopicPartition(plan.topic, part.partition), timeout=CALL_TIMEOUT_S)
+    except KafkaException as error:
+        raise kafka_error(error, f"reading {plan.topic}-{part.partition}'s bounds") from error
+    return min(max(low, part.start), part.end)
+
+
 def drain(reader: Consumer, topic: str, part: PartitionRange) -> Iterator[Record]:
     """Yield the records of a range in order.
 
@@ -89,6 +112,8 @@ def drain(reader: Consumer, topic: str, part: PartitionRange) -> Iterator[Record
         TransientError: Kafka is away or stalls.
 
     """
+    if not part.size:
+        return
     _require_range(reader, topic, part)
     reader.assign([TopicPartition(topic, part.partition, part.start)])
     yield from _records(reader, topic, part)
@@ -110,13 +135,13 @@ def commit(config: Mapping[str, Any], topic: str, ends: Mapping[int, int]) -> No
 
 
 def _observe(config: Mapping[str, Any], topic: str, until: datetime) -> TopicState:
-    identity = AdminClient(dict(config))
-    described = identity.describe_cluster(request_timeout=CALL_TIMEOUT_S).result()
+    admin = AdminClient(dict(config))
+    described = admin.describe_cluster(request_timeout=CALL_TIMEOUT_S).result()
     reader = consumer(config)
     try:
         metadata = reader.list_topics(topic, timeout=CALL_TIMEOUT_S).topics[topic]
         if metadata.error is not None and metadata.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            msg = f"Kafka has no topic {topic}: create it with `python -m include.contract.topic_spec apply`"
+            msg = f"Kafka has no topic {topic}: wrong cluster, deleted, or new? see docs/runbooks/kafka-refused.md"
             raise SetupError(msg)
         if metadata.error is not None:
             raise KafkaException(metadata.error)
@@ -126,7 +151,7 @@ def _observe(config: Mapping[str, Any], topic: str, until: datetime) -> TopicSta
         }
         return TopicState(
             topic=topic,
-            topic_id=_topic_id(identity, topic),
+            topic_id=_topic_id(admin, topic),
             cluster_id=described.cluster_id,
             low={number: low for number, (low, _) in bounds.items()},
             cut=_cut(reader, topic, until, bounds),
@@ -162,7 +187,7 @@ def _require_range(reader: Consumer, topic: str, part: PartitionRange) -> None:
         lost = min(low, part.end) - part.start
         raise DataGapError(
             f"topic {topic} partition {part.partition}: {lost} records [{part.start}, {part.start + lost}) expired "
-            "before they were staged; see DataGapError in docs/operating.md"
+            "before they were staged; see docs/runbooks/gap.md"
         )
     if high < part.end:
         msg = f"topic {topic} partition {part.partition} ends at {high}, the plan at {part.end}: the broker is behind"

@@ -41,7 +41,7 @@ def warehouse_error(error: Error, doing: str) -> PipelineError:
     number = abs(error.errno or 0)
     text = f"Snowflake failed at {doing} (error {number}, query {error.sfqid}): {str(error.raw_msg or error.msg)[:300]}"
     if number in _SETUP:
-        return SetupError(f"{text}; {_SETUP[number]}")
+        return SetupError(f"{text}; {_SETUP[number]}; see docs/runbooks/warehouse-refused.md")
     if number in _BUSY or isinstance(error, OperationalError | InterfaceError) or not isinstance(error, DatabaseError):
         return TransientError(text)
     return TerminalError(text)
@@ -92,7 +92,10 @@ class Warehouse:
                 statement("load/ledger", "take_lock"), {"writer": writer, "holder": holder}, f"locking {writer}"
             )
             if taken[0][0] != 1:
-                raise SetupError(f"CONTROL.WRITER_LOCKS has no row for {writer!r}: apply the migrations")
+                raise SetupError(
+                    f"CONTROL.WRITER_LOCKS has no row for {writer!r}: apply the migrations, "
+                    "see docs/runbooks/warehouse-refused.md"
+                )
             yield self.run(statement("load/ledger", "now"))[0][0]
             self.run("COMMIT", doing="COMMIT")
         except BaseException:
@@ -165,7 +168,8 @@ def land(warehouse: Warehouse, table: str, template: str, manifests: Sequence[Ma
     expected = sum(file.rows for manifest in manifests for file in manifest.files if file.kind == kind)
     if landed != expected:
         batches = ", ".join(manifest.plan.plan_id for manifest in manifests)
-        raise TerminalError(f"COPY of {kind} for {batches} landed {landed} rows, the manifests say {expected}")
+        text = f"COPY of {kind} for {batches} landed {landed} rows, the manifests say {expected}"
+        raise TerminalError(f"{text}; see docs/runbooks/load-differs.md")
 
 
 def _merge(

@@ -90,7 +90,7 @@ class Spool:
         if problem := self.problem():
             found.append(problem)
         if count:
-            found.append(f"{count} spool files are set aside in {self._files.root}: see the log, then move them away")
+            found.append(f"{count} spool files are set aside in {self._files.root}: see docs/runbooks/spool.md")
         return found
 
     async def append(self, key: str | None, value: bytes, headers: Headers) -> None:

@@ -45,7 +45,7 @@ def derive(lake: Lake, old: Plan, new: Plan, part_range: PartitionRange, known_s
         raise TerminalError(f"{part_name(old, part_range)} is gone, so nothing says what {old.plan_id} consists of")
     part = Part(
         part_range.partition, part_range.start, part_range.end, envelopes=before.envelopes, announced=before.announced,
-        unopened=before.unopened,
+        unopened=before.unopened, missing=before.missing, accepted=before.accepted,
     )  # fmt: skip
     stage = Stage(lake, new, part_range, part, known_sources)
     for table in _tables(lake, before.files, "failed"):

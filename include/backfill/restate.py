@@ -79,7 +79,9 @@ def _derive(
     def one(part: PartitionRange) -> Any:  # noqa: ANN401 - a Part of either origin
         if state is not None and in_kafka(target, part, state):
             totals["from_kafka"] += 1
-            return staging.drain_range(lake, kafka, settings, known_sources, target, part)
+            return staging.drain_range(
+                lake, kafka, settings, known_sources, target, part, (state.topic_id, state.cluster_id)
+            )
         totals["from_lake"] += 1
         return relake.derive(lake, _newest(lake, target), target, part, known_sources)
 

@@ -30,5 +30,5 @@ def translate(error: KafkaException | KafkaError, doing: str) -> PipelineError:
     inner = error.args[0] if isinstance(error, KafkaException) else error
     text = f"{doing}: {inner.str()} ({inner.name()})" if isinstance(inner, KafkaError) else f"{doing}: {inner}"
     if isinstance(inner, KafkaError) and inner.code() in _FOR_A_HUMAN:
-        return SetupError(text)
+        return SetupError(f"{text}; see docs/runbooks/kafka-refused.md")
     return TransientError(text)

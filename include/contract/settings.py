@@ -33,7 +33,7 @@ def load(cls: type[T], prefix: str, environ: Mapping[str, str]) -> T:
     problems = list(_unknown(cls, prefix, environ))
     values = _values(cls, prefix, environ, problems)
     if problems:
-        raise SetupError("wrong settings: " + "; ".join(problems))
+        raise SetupError("wrong settings: " + "; ".join(problems) + "; see docs/runbooks/settings.md")
     return cls(**values)
 
 

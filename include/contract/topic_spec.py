@@ -77,7 +77,7 @@ def check(admin: AdminClient, spec: TopicSpec, timeout_seconds: float = TIMEOUT_
     """Return the topic's state; raises SetupError listing every difference, TransientError when Kafka is away."""
     actual = describe(admin, spec.name, timeout_seconds)
     if found := differences(spec, actual):
-        raise SetupError("; ".join(found))
+        raise SetupError("; ".join(found) + "; see docs/runbooks/kafka-refused.md")
     return actual
 
 

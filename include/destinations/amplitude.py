@@ -110,7 +110,8 @@ def _without_invalid(
     for index in body.get("silenced_events") or ():
         reasons[index] = "silenced"
     if not reasons:
-        raise SetupError(f"Amplitude refused the batch: {str(body.get('error'))[:200]}; check connection `amplitude`")
+        text = f"Amplitude refused the batch: {str(body.get('error'))[:200]}"
+        raise SetupError(f"{text}; see docs/runbooks/amplitude-refused.md")
     refused += [(str(events[index]["insert_id"]), reason) for index, reason in sorted(reasons.items())]
     return [event for index, event in enumerate(events) if index not in reasons]
 
@@ -130,7 +131,7 @@ def _error(answer: requests.Response, doing: str) -> PipelineError:
         requests.codes.forbidden,
         requests.codes.request_entity_too_large,
     }:
-        return SetupError(text)
+        return SetupError(f"{text}; see docs/runbooks/amplitude-refused.md")
     return TransientError(text)
 
 

@@ -238,7 +238,8 @@ def test_wrong_settings_end_the_start_with_one_sentence(tmp_path: Path, environm
         check=False,
     )
     assert ended.returncode == 2
-    assert ended.stderr.strip() == "wrong settings: INGEST_PORT: expected int, got str (Port to listen on)"
+    problem = "wrong settings: INGEST_PORT: expected int, got str (Port to listen on); see docs/runbooks/settings.md"
+    assert ended.stderr.strip() == problem
     listed = subprocess.run(
         [API_PYTHON, "-m", "ingest_api", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
     )

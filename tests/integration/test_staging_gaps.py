@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic  # type: ignore[attr-defined]
 
-from include import sealing, settling, topic
+from include import plans, sealing, settling, topic
 from include.errors import DataGapError, SetupError, TerminalError
 from tests.integration.pipeline import Pipeline, event, request
 
@@ -189,3 +190,30 @@ def test_healing_does_what_an_hours_runs_left_undone(pipe: Pipeline) -> None:
     assert work["sequence"] == 1
     assert pipe.event_ids() == ids
     assert sealing.seal_plans(pipe.lake, [1]) == [plan.plan_id]
+
+
+def test_a_clock_that_jumps_back_neither_skips_nor_repeats(pipe: Pipeline) -> None:
+    ids = fill(pipe, 3)
+    start, end = pipe.now()
+    pipe.stage((start, end))
+    more = fill(pipe, 3, "more")
+    jump = timedelta(minutes=10)
+    assert pipe.plan((start - jump, end - jump)) == [], "an interval older than the newest plan finds nothing"
+    pipe.stage()
+    pipe.load()
+    assert pipe.event_ids() == sorted(ids + more)
+    settling._require_joined(pipe.lake, *(plans.needed(pipe.lake, sequence) for sequence in (1, 2)))
+
+
+def test_a_plan_whose_ledger_row_is_deleted_is_loaded_again_and_brings_back_what_is_missing(pipe: Pipeline) -> None:
+    ids = fill(pipe, 3)
+    pipe.produce(request(event("bad", platform="symbian")))
+    pipe.stage()
+    pipe.load()
+    pipe.rows("DELETE FROM CORE.EVENTS WHERE EVENT_ID = 'e-1'")
+    pipe.rows("DELETE FROM CORE.FAILED_EVENTS")
+    assert pipe.load()["batches"] == 0
+    pipe.rows("DELETE FROM CONTROL.LOADS")
+    totals = pipe.load()
+    assert (totals["batches"], totals["rows_inserted"], totals["failed_inserted"]) == (1, 1, 1)
+    assert pipe.event_ids() == ids

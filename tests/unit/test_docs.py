@@ -141,8 +141,8 @@ def test_links_lead_somewhere(file: Path) -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    used = {name for file in documents.FILES for name in re.findall(r"`make ([a-z]+)", file.read_text())}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = {name for file in documents.FILES for name in re.findall(r"`make ([a-z-]+)", file.read_text())}
     used |= {words[1] for _, line in SHELL if (words := line.split())[:1] == ["make"]}
     assert used
     assert used <= targets
@@ -151,7 +151,7 @@ def test_make_targets_exist() -> None:
 def test_make_takes_the_documented_variables() -> None:
     makefile = (ROOT / "Makefile").read_text()
     text = "\n".join(file.read_text() for file in documents.FILES)
-    for target, variable in re.findall(r"make ([a-z]+) ([A-Z]+)=", text):
+    for target, variable in re.findall(r"make ([a-z-]+) ([A-Z]+)=", text):
         recipe = makefile.split(f"\n{target}:")[1].split("\n\n")[0]
         assert re.search(rf"\$[({{$](value )?{variable}\b", recipe), f"make {target} does not use {variable}"
 

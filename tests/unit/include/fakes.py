@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from include.contract.envelope import Envelope
 from include.contract.event import parse
+from include.gaps import Acceptance
 from include.plans import Plan
 from include.rows import Chunk, Decoded
 from include.settings import PipelineSettings
@@ -29,6 +30,7 @@ class ChainInMemory:
         self.plans = {plan.sequence: plan for plan in plans}
         self.reads: list[int] = []
         self.taken = False
+        self.accepted: list[Acceptance] = []
 
     def read(self, sequence: int) -> Plan | None:
         self.reads.append(sequence)
@@ -40,6 +42,9 @@ class ChainInMemory:
         assert plan.sequence == len(self.plans) + 1, "sequence numbers have no holes"
         self.plans[plan.sequence] = plan
         return True
+
+    def acceptances(self) -> list[Acceptance]:
+        return self.accepted
 
 
 Answer = list[tuple[Any, ...]] | Exception | Callable[[Any], list[tuple[Any, ...]]]

@@ -163,4 +163,4 @@ def test_sdks_may_come_while_the_stack_runs(monkeypatch: pytest.MonkeyPatch, ben
 def test_every_make_target_is_in_the_help() -> None:
     text = (ROOT / "Makefile").read_text()
     phony = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())  # type: ignore[index]
-    assert set(re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)) == phony
+    assert set(re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE)) == phony
