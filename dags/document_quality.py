@@ -4,7 +4,7 @@
 uploads them to the container `PIPELINE_DATA_DOCS_CONTAINER`. Nothing in the pipeline reads them.
 
 **If it fails.** The pages are older than the lake until the next run; no event is affected. If the pages are red: see
-docs/runbooks/failed-events.md.
+docs/runbooks/odd-interval.md.
 
 **How to backfill.** Nothing to do: each run takes the newest intervals.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, repeat
@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.contract.dialects import Reader, reader
 from include.contract.event import Event, derived_event_id
-from include.contract.splitting import split
 
 MICROSECONDS = pa.timestamp("us")
 ABSURD_SKEW_S = 366 * 86_400
@@ -41,6 +41,7 @@ EVENT_SCHEMA = pa.schema(
         ("batch_id", _text),
     ]
 )  # fmt: skip
+V1 = reader("v1")
 NO_DATE = datetime(1970, 1, 1, tzinfo=UTC).date()
 """Bucket of events without a usable date (design rule 7)."""
 
@@ -59,7 +60,8 @@ class Decoded:
     problems: dict[int, str]
     rejected: dict[int, str]
     country: str | None = None
-    cut: Callable[[bytes], list[bytes]] = split
+    dialect: Reader = V1
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 @dataclass(slots=True)
@@ -103,7 +105,7 @@ class Chunk:
         for row, owner in zip(wanted, owners.tolist(), strict=True):
             if pieces[0] != owner:
                 envelope = self.envelopes[owner]
-                pieces = (owner, envelope.cut(envelope.body))
+                pieces = (owner, envelope.dialect.split(envelope.body))
             found[row] = pieces[1][row - int(starts[owner])]
         return found
 

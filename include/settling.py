@@ -100,8 +100,10 @@ def settle(
     hops: list[Hop] = []
     if manifests:
         hops = [*reconcile.lake_hops(manifests), *reconcile.warehouse_hops(warehouse, manifests)]
-        _confirm(warehouse, destination, hour)
         vendor = reconcile.vendor_hop(warehouse, destination.vendor, manifests)
+        if vendor.unexplained:  # an export is large, and an hour that was confirmed needs none
+            _confirm(warehouse, destination, hour)
+            vendor = reconcile.vendor_hop(warehouse, destination.vendor, manifests)
         reconcile.store(warehouse, hour, [*hops, vendor])
         if vendor.unexplained:
             log.warning(

@@ -166,7 +166,8 @@ class Stage:
 
     def _write(self, held: list[tuple[Record, Decoded]]) -> None:
         try:
-            judged = self._judge(Chunk(self.part.partition, self.plan.plan_id, [one for _, one in held]))
+            chunk = Chunk(self.part.partition, self.plan.plan_id, [one for _, one in held])
+            found = judged(chunk, self.known_sources)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # Whatever nobody thought of: it must cost one envelope, not everybody's.
             if len(held) > 1:
@@ -177,23 +178,13 @@ class Stage:
             log.exception("offset %d of partition %d", held[0][0].offset, self.part.partition)
             self._set_aside(held[0][0], f"{type(error).__name__}: {error}")
             return
-        self.take(*judged)
+        self.take(*found)
 
     def take(self, bad: list[dict[str, Any]], valid: pa.Table, tallies: list[Tally]) -> None:
         """Append what was judged to the files."""
         self.part.tallies = merge(self.part.tallies, tallies)
         self._fail(bad)
         self._keep(valid)
-
-    def _judge(self, chunk: Chunk) -> tuple[list[dict[str, Any]], pa.Table, list[Tally]]:
-        table = chunk.table()
-        verdict = self.judge(chunk.facts(table))
-        valid = table.filter(mask(len(table), verdict.failed))
-        return failed_rows(chunk, table, verdict.failed), valid, verdict.tallies
-
-    def judge(self, facts: Mapping[str, pa.DictionaryArray]) -> quality.Verdict:
-        """Return what suite `events` says of rows by their facts."""
-        return quality.suite("events").judge(facts, {"known_sources": list(self.known_sources)})
 
     def _set_aside(self, record: Record, problem: str) -> None:
         self.part.unopened += record.announced - 1
@@ -250,8 +241,22 @@ def open_envelope(record: Record) -> Decoded:
         problems=parsed.problems,
         rejected=_within(envelope.rejected, len(parsed.events)),
         country=envelope.country or None,
-        cut=dialect.split,
+        dialect=dialect,
+        headers=record.headers,
     )
+
+
+def judge(facts: Mapping[str, pa.DictionaryArray], known_sources: Sequence[str]) -> quality.Verdict:
+    """Return what suite `events` says of rows by their facts."""
+    return quality.suite("events").judge(facts, {"known_sources": list(known_sources)})
+
+
+def judged(chunk: Chunk, known_sources: Sequence[str]) -> tuple[list[dict[str, Any]], pa.Table, list[Tally]]:
+    """Let the suite judge a chunk; returns the failed rows, the table of valid ones, and a tally per expectation."""
+    table = chunk.table()
+    verdict = judge(chunk.facts(table), known_sources)
+    valid = table.filter(mask(len(table), verdict.failed))
+    return failed_rows(chunk, table, verdict.failed), valid, verdict.tallies
 
 
 def _within(rejected: Mapping[int, str], count: int) -> dict[int, str]:

@@ -14,7 +14,7 @@ from snowflake.connector.connection import SnowflakeConnection
 from snowflake.connector.errors import DatabaseError, Error, InterfaceError, OperationalError
 
 from include.errors import PipelineError, SetupError, TerminalError, TransientError
-from include.manifest import Manifest
+from include.manifest import Manifest, StagedFile
 from include.statements import statement
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class LoadKind(msgspec.Struct, frozen=True):
     name: Literal["load", "reload", "restate"] = "load"
     offers: bool = True
     replaced: tuple[Manifest, ...] = ()
-    """What the batches consisted of before: their rows of EVENTS go in the same transaction."""
+    """What the batches consisted of before: their rows go in the same transaction."""
 
 
 _FIRST = LoadKind()
@@ -159,17 +159,24 @@ def sweep_landing(warehouse: Warehouse) -> int:
 
 def land(warehouse: Warehouse, table: str, template: str, manifests: Sequence[Manifest], kind: str) -> None:
     """Copy the manifests' files of one kind to a fresh landing table; TerminalError when its rows are not theirs."""
+    files = [file for manifest in manifests for file in manifest.files if file.kind == kind]
+    batches = ", ".join(manifest.plan.plan_id for manifest in manifests)
+    land_files(warehouse, table, template, files, f"{kind} for {batches}")
+
+
+def land_files(warehouse: Warehouse, table: str, template: str, files: Sequence[StagedFile], of: str) -> None:
+    """Copy files to a fresh landing table; TerminalError when its rows are not those that were staged."""
     warehouse.run(statement("load/landing", "create", table=table, template=template), doing=f"creating {table}")
-    files = [name for manifest in manifests for name in manifest.names(kind)]
     if not files:
         return
-    warehouse.run(statement("load/landing", "copy", table=table), {"files": files}, f"COPY of {len(files)} files")
+    names = {"files": [file.name for file in files]}
+    warehouse.run(statement("load/landing", "copy", table=table), names, f"COPY of {len(files)} files")
     landed = int(warehouse.run(statement("load/landing", "count", table=table), doing=f"counting {table}")[0][0])
-    expected = sum(file.rows for manifest in manifests for file in manifest.files if file.kind == kind)
+    expected = sum(file.rows for file in files)
     if landed != expected:
-        batches = ", ".join(manifest.plan.plan_id for manifest in manifests)
-        text = f"COPY of {kind} for {batches} landed {landed} rows, the manifests say {expected}"
-        raise TerminalError(f"{text}; see docs/runbooks/load-differs.md")
+        raise TerminalError(
+            f"COPY of {of} landed {landed} rows, {expected} were staged; see docs/runbooks/load-differs.md"
+        )
 
 
 def _merge(
@@ -195,9 +202,11 @@ def _merge(
 
 def _forget(warehouse: Warehouse, replaced: Sequence[Manifest]) -> None:
     dates = set().union(*(manifest.dates for manifest in replaced))
+    batches = {"batches": sorted({manifest.plan.plan_id for manifest in replaced})}
     if dates:
-        batches = {"batches": sorted({manifest.plan.plan_id for manifest in replaced})}
         warehouse.run(statement("load/merge", "forget", dates), batches, "taking the batches out of EVENTS")
+    if replaced:
+        warehouse.run(statement("load/merge", "forget_failed"), batches, "taking the batches out of FAILED_EVENTS")
 
 
 def _require_unloaded(warehouse: Warehouse, manifests: Sequence[Manifest]) -> None:

@@ -119,7 +119,7 @@ def _open_failed(warehouse: Warehouse, manifests: Sequence[Manifest]) -> int:
     batches = [manifest.plan.plan_id for manifest in manifests if manifest.failed]
     if not batches:
         return 0
-    rows = warehouse.run(statement("backfill/record", "failed"), {"batches": batches}, "counting failed events")
+    rows = warehouse.run(statement("backfill/record", "open_failed"), {"batches": batches}, "counting failed events")
     return int(rows[0][0])
 
 

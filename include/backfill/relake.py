@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC
 from typing import Any
 
 import msgspec
 import pyarrow as pa
 
+from include.contract.envelope import Envelope
 from include.errors import TerminalError
-from include.failures import FAILED_SCHEMA, failed_rows
+from include.failures import FAILED_SCHEMA, envelope_text, rows_of
 from include.lake import Lake, part_name
 from include.manifest import Part, StagedFile
 from include.plans import PartitionRange, Plan
 from include.rows import EVENT_SCHEMA, facts
-from include.staging import Stage, mask
+from include.staging import Stage, judge, mask
 from include.upgrades import upgrade
 
 _BESIDE = (
@@ -26,6 +27,8 @@ _BESIDE = (
     "corrected_at",
     "occurred_on",
     "received_at",
+    "source_id",
+    "sent_at",
 )
 """Columns that are not of the client's event."""
 
@@ -63,9 +66,11 @@ def _tables(lake: Lake, files: Sequence[StagedFile], kind: str) -> Iterator[pa.T
 
 def _judge(stage: Stage, table: pa.Table) -> None:
     known = facts(table, _repeated("ok", table), _repeated("accepted", table))
-    verdict = stage.judge(known)
-    valid = table.filter(mask(len(table), verdict.failed))
-    stage.take(failed_rows(_Rows(table), table, verdict.failed), valid, verdict.tallies)
+    verdict = judge(known, stage.known_sources)
+    rows = sorted(verdict.failed)
+    raws, envelopes = _as_sent(table, rows)
+    bad = rows_of(table, verdict.failed, raws, envelopes)
+    stage.take(bad, table.filter(mask(len(table), verdict.failed)), verdict.tallies)
 
 
 def _repeated(word: str, table: pa.Table) -> pa.Array:
@@ -89,24 +94,31 @@ def _cast(column: pa.Array, wanted: pa.DataType) -> pa.Array:
     return column.cast(wanted)
 
 
-class _Rows:
-    """The client's fields of rows as JSON of our own dialect, because the bytes as sent are gone."""
+def _as_sent(table: pa.Table, rows: Sequence[int]) -> tuple[dict[int, bytes], dict[int, str]]:
+    """Return rows as requests of our own dialect with one event each, because the bytes as sent are gone."""
+    raws, envelopes = {}, {}
+    for row, values in zip(rows, table.take(pa.array(rows, pa.int64())).to_pylist(), strict=True):
+        envelopes[row] = _envelope(values)
+        raws[row] = msgspec.json.encode(_event({name: one for name, one in values.items() if name not in _BESIDE}))
+    return raws, envelopes
 
-    def __init__(self, table: pa.Table) -> None:
-        self._table = table.drop_columns(list(_BESIDE))
 
-    def raw_events(self, rows: Iterable[int]) -> dict[int, bytes]:
-        wanted = sorted(rows)
-        found = self._table.take(pa.array(wanted, pa.int64())).to_pylist()
-        return {row: msgspec.json.encode(_event(values)) for row, values in zip(wanted, found, strict=True)}
+def _envelope(values: dict[str, Any]) -> str:
+    received_at = values["received_at"].replace(tzinfo=UTC)
+    envelope = Envelope(
+        request_id="", source_id=values["source_id"], dialect="v1", received_at=received_at,
+        content_encoding="identity", event_count=1, value=b"",
+    )  # fmt: skip
+    headers = [(name, value.encode() if isinstance(value, str) else value) for name, value in envelope.headers()]
+    sent_at = values["sent_at"]
+    around = {} if sent_at is None else {"sent_at": msgspec.Raw(msgspec.json.encode(sent_at.replace(tzinfo=UTC)))}
+    return envelope_text(headers, around)
 
 
 def _event(values: dict[str, Any]) -> dict[str, Any]:
     extra = msgspec.json.decode(values.pop("extra") or "{}", type=dict[str, msgspec.Raw])
     for name in ("consent", "event_properties", "user_properties"):
         values[name] = msgspec.Raw(values[name].encode()) if values[name] else None
-    values.pop("source_id")
-    values.pop("sent_at")
     if values["occurred_at"] is not None:
         values["occurred_at"] = values["occurred_at"].replace(tzinfo=UTC)
     return {**{name: value for name, value in values.items() if value is not None}, **extra}

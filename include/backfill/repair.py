@@ -15,8 +15,10 @@ from include.backfill.wish import Wish
 from include.lake import Lake, sealed
 from include.loading import load_these
 from include.manifest import Manifest
+from include.redriving import redrive
 from include.settings import PipelineSettings
 from include.statements import statement
+from include.twins import close_twins
 from include.warehouse import LoadKind, Warehouse
 
 log = logging.getLogger(__name__)
@@ -43,8 +45,9 @@ class Hour:
         Everything may be killed and run again. A backfill is recorded, and nothing of it reaches a vendor unless the
         wish says so.
         """
+        parts = (self.lake, self.warehouse, self.kafka, self.settings, self.known_sources)
         if wish is None:
-            return settling.heal(self.lake, self.warehouse, self.kafka, self.settings, self.known_sources, sequences)
+            return settling.heal(*parts, sequences) | close_twins(self.warehouse, self._plan_ids(sequences))
         wanted = self._wanted(wish, sequences)
         if not wish.changes:
             found = rehearsal.rehearse(self.lake, self.warehouse, self.kafka, self.settings, wanted)
@@ -68,7 +71,15 @@ class Hour:
                 done |= load_these(self.lake, self.warehouse, self.settings, sequences, kind)
             case "restate":
                 done |= restate(*parts, sequences)
-        return done
+        plan_ids = self._plan_ids(sequences)
+        twins = close_twins(self.warehouse, plan_ids)
+        # What an earlier re-drive brought is gone with a batch that was replaced, or was deleted by hand.
+        if wish.mode in {"redrive", "restate"} or twins["reopened"]:
+            done |= redrive(self.lake, self.warehouse, self.settings, self.known_sources, plan_ids)
+        return done | twins
+
+    def _plan_ids(self, sequences: Sequence[int]) -> list[str]:
+        return [plan.plan_id for plan in map(self.lake.read, sequences) if plan is not None]
 
     def _wanted(self, wish: Wish, sequences: Sequence[int]) -> list[int]:
         """Return the plans that have events of the wanted dates, and those of which that is not known yet."""

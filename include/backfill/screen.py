@@ -78,7 +78,7 @@ def _findings(found: Rehearsal) -> list[str]:
     lines = []
     if found.expired:
         lines.append(
-            f"{found.expired} plans are not staged and Kafka has lost a part of them: see docs/runbooks/data-gap.md"
+            f"{found.expired} plans are not staged and Kafka has lost a part of them: see docs/runbooks/gap.md"
         )
     if found.lost_files:
         shown = ", ".join(found.lost_files[:_EXAMPLES])

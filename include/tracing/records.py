@@ -91,7 +91,7 @@ def _events(record: Record, event_id: str) -> Iterator[tuple[str, int, str | Non
         for index, event in enumerate(opened.events):
             found = event.event_id
             if not found:
-                raws = raws or opened.cut(opened.body)
+                raws = raws or opened.dialect.split(opened.body)
                 found = derived_event_id(opened.source_id, raws[index])
             if found == event_id:
                 yield opened.source_id, index, event.event_name

@@ -12,7 +12,7 @@ import msgspec
 import snowflake.connector
 from azure.storage.blob import BlobClient, BlobServiceClient
 
-from include import loading, publishing, staging
+from include import loading, publishing, redriving, staging
 from include.destinations.amplitude import Amplitude
 from include.lake import Lake
 from include.settings import PipelineSettings
@@ -76,6 +76,9 @@ def main() -> None:
             warehouse = Warehouse(connection)
             if order.step == "load":
                 loading.load_sealed(lake, warehouse, order.settings)
+            elif order.step == "redrive":
+                plan_ids = [str(row[0]) for row in warehouse.run("SELECT BATCH_ID FROM CONTROL.LOADS")]
+                redriving.redrive(lake, warehouse, order.settings, order.known, plan_ids)
             else:
                 publishing.offer(warehouse, Amplitude("http://127.0.0.1:9", "key", "secret"), order.settings)
 

@@ -18,8 +18,9 @@ from azure.storage.blob import BlobServiceClient, ContainerClient
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
-from include import loading, sealing, staging
+from include import loading, redriving, sealing, staging, twins
 from include.contract import edge
+from include.contract.dialects import reader
 from include.contract.envelope import Envelope
 from include.lake import Lake
 from include.migrate import MigrationSettings, migrate
@@ -98,6 +99,18 @@ class Pipeline:
         with self.warehouse() as warehouse:
             return loading.load_sealed(self.lake, warehouse, self.settings)
 
+    def redrive(self) -> dict[str, int]:
+        """Judge the failed events of every plan again."""
+        with self.warehouse() as warehouse:
+            return redriving.redrive(self.lake, warehouse, self.settings, self.known, self.plan_ids())
+
+    def close_twins(self) -> dict[str, int]:
+        with self.warehouse() as warehouse:
+            return twins.close_twins(warehouse, self.plan_ids())
+
+    def plan_ids(self) -> list[str]:
+        return [str(row[0]) for row in self.rows("SELECT BATCH_ID FROM CONTROL.LOADS ORDER BY SEQUENCE")]
+
     @contextmanager
     def warehouse(self, **options: Any) -> Iterator[Warehouse]:
         with closing(snowflake.connector.connect(**{**self.connect, **options})) as connection:
@@ -154,6 +167,17 @@ def request(
     head = json.dumps({"sent_at": received.isoformat(), **around}).encode()
     body = head[:-1] + b', "events": [' + b", ".join(pieces) + b"]}"
     return enveloped(body, source_id, partition, received, compress=compress)
+
+
+def foreign(dialect: str, call: str, body: Any, source_id: str = "phone-app", **known: Any) -> Request:
+    """Return the envelope that the API would make of a vendor's request; `body` is JSON, or the client's bytes."""
+    value = body if isinstance(body, bytes) else json.dumps(body).encode()
+    envelope = Envelope(
+        request_id=uuid.uuid4().hex, source_id=source_id, dialect=dialect, call=call, received_at=datetime.now(UTC),
+        content_encoding="gzip", event_count=len(reader(dialect, call).split(value)), value=gzip.compress(value, 1),
+        **known,
+    )  # fmt: skip
+    return Request(envelope.value, envelope.headers())
 
 
 def enveloped(

@@ -31,6 +31,7 @@ RECORDS = (
     "SELECT MODE, REASON, STATE, EVENTS_BEFORE, EVENTS_AFTER, FAILED_BEFORE, FAILED_AFTER"
     " FROM CONTROL.BACKFILLS ORDER BY STARTED_AT"
 )
+NO_TWINS = {"reopened": 0, "closed": 0}
 AMPLITUDE = Amplitude("http://127.0.0.1:9", "key", "secret")
 
 
@@ -102,12 +103,12 @@ def test_healing_loads_these_plans_only_and_offers_nothing_unless_asked(pipe: Pi
     with pipe.warehouse() as connected:
         hour = Hour(pipe.lake, connected, pipe.kafka, pipe.settings, pipe.known)
         done = hour.repair(Wish("heal", "why", "who"), Run("run-1", HOUR, HOUR), [1, 2])
-    assert done == {"sealed": 0, "loaded": 2}
+    assert done == {"sealed": 0, "loaded": 2, **NO_TWINS}
     assert pipe.event_ids() == good
     assert pipe.load()["batches"] == 1
     assert offer(pipe) == 1, "what the live load brought goes to the vendor, what the backfill brought does not"
-    assert run(pipe, "heal", publish=True) == {"sealed": 0, "loaded": 0, "to_publish": 6}
-    assert run(pipe, "heal", publish=True) == {"sealed": 0, "loaded": 0, "to_publish": 0}
+    assert run(pipe, "heal", publish=True) == {"sealed": 0, "loaded": 0, **NO_TWINS, "to_publish": 6}
+    assert run(pipe, "heal", publish=True) == {"sealed": 0, "loaded": 0, **NO_TWINS, "to_publish": 0}
     assert (offer(pipe), offer(pipe)) == (6, 0)
     shown = pipe.rows('SELECT "insert_id" FROM PUBLISH.AMPLITUDE_EVENTS ORDER BY 1')
     assert [row[0] for row in shown] == sorted(f"phone-app:{one}" for one in [*good, "of-another-hour"])
@@ -263,3 +264,30 @@ def test_only_batches_with_events_of_the_wanted_dates_are_concerned(pipe: Pipeli
         asked = Wish("reload", "why", occurred_to=datetime(2026, 9, 2, tzinfo=UTC).date())
         hour.repair(asked, Run("run-1", HOUR, HOUR), [1, 2])
     assert pipe.event_ids() == ["old"]
+
+
+def test_a_redrive_and_its_publication_are_one_backfill(pipe: Pipeline) -> None:
+    pipe.produce(request(event("known"), event("stranger-1")), request(event("stranger-2"), source_id="new-app"))
+    pipe.stage()
+    pipe.load()
+    assert pipe.event_ids() == ["known", "stranger-1"]
+    pipe.known = (*pipe.known, "new-app")
+    done = run(pipe, "redrive", publish=True)
+    assert (done["redriven"], done["to_publish"]) == (1, 1)
+    assert pipe.event_ids() == ["known", "stranger-1", "stranger-2"]
+    assert run(pipe, "redrive", publish=True)["redriven"] == 0
+    assert offer(pipe) == 3
+
+
+def test_what_was_redriven_stays_when_its_batch_is_restated(pipe: Pipeline, version_2: pytest.MonkeyPatch) -> None:
+    with version_2.context() as patch:
+        patch.setattr(contract, "CONTRACT_VERSION", 1)
+        pipe.produce(request(event("stranger", event_name="screen.viewed"), source_id="new-app"))
+        pipe.stage()
+        pipe.load()
+        pipe.known = (*pipe.known, "new-app")
+        run(pipe, "redrive")
+    expire(pipe, {0: 1})
+    run(pipe, "restate")
+    assert pipe.event_ids() == ["stranger"]
+    assert pipe.failed("RESOLUTION") == [("redriven",)]

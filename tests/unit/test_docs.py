@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from include.backfill.wish import MEANINGS
 from include.contract.dialects import amplitude, segment
 from include.contract.dialects.mapping import Table
 from include.contract.event import Event
@@ -152,7 +153,7 @@ def test_make_takes_the_documented_variables() -> None:
     makefile = (ROOT / "Makefile").read_text()
     text = "\n".join(file.read_text() for file in documents.FILES)
     for target, variable in re.findall(r"make ([a-z-]+) ([A-Z]+)=", text):
-        recipe = makefile.split(f"\n{target}:")[1].split("\n\n")[0]
+        recipe = makefile.split(f"\n{target}:", 1)[1].split("\n\n")[0]
         assert re.search(rf"\$[({{$](value )?{variable}\b", recipe), f"make {target} does not use {variable}"
 
 
@@ -167,7 +168,7 @@ def test_python_modules_of_commands_exist() -> None:
 def test_airflow_takes_the_documented_commands(tmp_path: Path) -> None:
     text = "\n".join(file.read_text() for file in documents.FILES).replace("\\\n", " ")
     commands = [shlex.split(found) for found in re.findall(r"-m airflow ([^`\n]+)", text)]
-    assert ["backfill", "create"] in [command[:2] for command in commands]
+    assert ["pools", "import"] in [command[:2] for command in commands]
     code = """
 import json, sys
 from airflow.cli.cli_parser import get_parser
@@ -191,3 +192,8 @@ def test_the_ports_are_those_of_the_settings() -> None:
     ports = {str(field.default) for field in msgspec.structs.fields(LocalSettings) if field.name.endswith("_port")}
     for file in documents.FILES:
         assert set(re.findall(r"http://127\.0\.0\.1:(\d+)", file.read_text())) <= ports, file.name
+
+
+def test_the_modes_of_a_backfill_are_those_of_the_command() -> None:
+    table = documents.rows(documents.part(DOCS / "backfill.md", "modes"))
+    assert table == [[f"`{mode}`", meaning] for mode, meaning in MEANINGS.items()]

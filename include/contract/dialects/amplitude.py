@@ -31,9 +31,10 @@ TABLE = Table(
         Column("user_properties", "user_properties", kinds.obj),
     )
 )
+WRITE_KEYS = frozenset({"api_key"})
+"""The edge's business; what it wrote over a key is worth nothing."""
 _REQUEST = requests.Shape(
-    # The key is the edge's business; what it wrote over it is worth nothing.
-    ignored=frozenset({"api_key"}),
+    ignored=WRITE_KEYS,
     sent_at=("client_upload_time",),
 )
 _NAMES = {"identify": "$identify", "groupidentify": "$groupidentify"}

@@ -43,8 +43,9 @@ TABLE = Table(
         Column("user_properties", "context.traits", kinds.only_object),
     )
 )
+WRITE_KEYS = frozenset({"writeKey"})
 _REQUEST = requests.Shape(
-    ignored=frozenset({"writeKey"}),
+    ignored=WRITE_KEYS,
     sent_at=("sentAt",),
     merged=frozenset({"context", "integrations"}),
 )

@@ -142,6 +142,9 @@ def record_of(value: bytes, offset: int = 5, **changes: Any) -> Record:
 
 
 def columns_of(template: str) -> list[str]:
-    """Return the columns of a landing template as its DDL has them."""
-    shape = dict(ddl())["040_landing.sql"].partition(f"{template} (")[2].partition("\n)")[0]
-    return [column.split()[0].lower() for column in re.sub(r"\([^)]*\)", "", shape).split(",")]
+    """Return the columns of a landing template as its DDL has them, later ones included."""
+    files = dict(ddl())
+    shape = files["040_landing.sql"].partition(f"{template} (")[2].partition("\n)")[0]
+    first = [column.split()[0].lower() for column in re.sub(r"\([^)]*\)", "", shape).split(",")]
+    added = re.findall(rf"{template} ADD COLUMN IF NOT EXISTS (\w+)", "\n".join(files.values()))
+    return [*first, *map(str.lower, added)]

@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from include.failures import FAILED_SCHEMA, WHOLE_ENVELOPE, failed_rows, undecodable
 from include.quality import Reason
+from include.rows import Chunk
+from include.staging import open_envelope
 from include.topic import Record
 from tests.unit.include.fakes import body_of, chunk_of, columns_of, good_event, record_of
 
@@ -51,6 +53,25 @@ def test_a_record_that_is_no_envelope_is_one_row_with_all_its_bytes() -> None:
     assert row["received_at"] == datetime(2026, 11, 23, 10, 0, 0, 123_000, tzinfo=UTC)
     stored = pa.Table.from_pylist([row], schema=FAILED_SCHEMA)["received_at"].to_pylist()
     assert stored == [datetime(2026, 11, 23, 10, 0, 0, 123_000)]  # noqa: DTZ001 - TIMESTAMP_NTZ, UTC
+
+
+def test_a_failed_event_keeps_what_its_request_said_beside_the_events() -> None:
+    record = record_of(body_of(good_event(), good_event(), lot=7), event_count=2, country="DE", rejected={1: "x" * 99})
+    chunk = Chunk(3, "b", [open_envelope(record)])
+    rows = failed_rows(chunk, chunk.table(), {0: [NAME], 1: [NAME]})
+    kept = json.loads(rows[0]["envelope"])
+    assert kept["around"] == {"sent_at": "2026-11-23T09:59:59Z", "lot": 7}
+    known = {name: (value or b"").decode() for name, value in record.headers if name != "rejected"}
+    assert kept["headers"] == known
+    assert known.keys() >= {"dialect", "received_at", "request_id", "country", "content_encoding"}
+    assert rows[1]["envelope"] == rows[0]["envelope"]
+    assert str(rows[0]["occurred_on"]) == "2026-11-23"
+
+
+def test_an_event_without_a_time_has_no_date_here() -> None:
+    chunk = chunk_of(body_of(good_event(occurred_at=None)))
+    (row,) = failed_rows(chunk, chunk.table(), {0: [NAME]})
+    assert row["occurred_on"] is None
 
 
 def test_a_long_problem_fits_its_column() -> None:

@@ -32,6 +32,23 @@ def test_an_unreadable_time_of_sending_is_kept() -> None:
     assert json.loads(parsed.extra[0])["$request"] == {"sentAt": "yesterday"}
 
 
+@pytest.mark.parametrize(("dialect", "call", "body"), [
+    ("v1", "", b'{"sent_at":"x", "events" : [ {"a":1} , {"b":NaN} ],"lot":7}'),
+    ("amplitude", "batch", b'{"api_key":"***","events":[{"a":1},{"b":2}],"options":{}}'),
+    ("amplitude", "identify", b'{"identification":[{"a":1},{"b":2}],"api_key":"***"}'),
+    ("segment", "batch", b'{"batch":[{"a":1},{"b":2}],"writeKey":"***","context":{"x":[1]}}'),
+    ("rudder", "track", b'{"a":1,"writeKey":"***"}'),
+])  # fmt: skip
+def test_a_request_is_taken_apart_and_put_together_with_one_event(dialect: str, call: str, body: bytes) -> None:
+    own = reader(dialect, call)
+    around = own.around(body)
+    assert not {"api_key", "writeKey"} & around.keys()
+    for event in own.split(body):
+        again = own.request(around, event)
+        assert own.split(again) == [event]
+        assert own.around(again) == around
+
+
 def test_the_write_key_is_nowhere() -> None:
     for parsed in (
         parse("amplitude", {"api_key": "***", "events": [{"event_type": "a"}]}),
