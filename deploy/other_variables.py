@@ -87,6 +87,7 @@ WRITTEN_BY_THE_STACK = {
     "LOCAL_WRITE_KEY_WEB_APP": "Write key of the source web-app.",
     "LOCAL_WRITE_KEY_CAR_APP": "Write key of the source car-app.",
     "GX_ANALYTICS_ENABLED": "Keeps Great Expectations from calling home.",
+    "SNOWFLAKE_DISABLE_PLATFORM_DETECTION": "Keeps the connector from asking the clouds' metadata services.",
     "AIRFLOW_HOME": "Folder of Airflow's state; Airflow's own options follow as AIRFLOW__SECTION__KEY.",
 }
 """Addresses and keys that `.local/endpoints.env` has beside settings and connections."""

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import msgspec
 import pyarrow as pa
@@ -195,6 +196,7 @@ class _BlockSink(io.RawIOBase):
         self._buffer = bytearray()
         self._blocks: list[BlobBlock] = []
         self._hash = hashlib.sha256()
+        self._attempt = uuid4().hex
         self.written = 0
 
     def writable(self) -> bool:
@@ -222,8 +224,8 @@ class _BlockSink(io.RawIOBase):
         return digest
 
     def _stage(self) -> None:
-        # Ids of one attempt never mix with another's: they start with the attempt's own object identity.
-        block = b64encode(f"{id(self):020d}-{len(self._blocks):08d}".encode()).decode()
+        # Ids of one attempt never mix with another's, not even in two processes forked from the same one.
+        block = b64encode(f"{self._attempt}-{len(self._blocks):08d}".encode()).decode()
         try:
             self._blob.stage_block(block, bytes(self._buffer))
         except AzureError as error:

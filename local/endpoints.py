@@ -83,6 +83,7 @@ def _pipeline(
         "PIPELINE_PSEUDONYM_KEY": credentials.pseudonym_key,
         "PIPELINE_PSEUDONYM_KEY_VERSION": "1",
         "GX_ANALYTICS_ENABLED": "false",
+        "SNOWFLAKE_DISABLE_PLATFORM_DETECTION": "true",
     }
 
 
