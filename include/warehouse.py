@@ -201,12 +201,17 @@ def _merge(
 
 
 def _forget(warehouse: Warehouse, replaced: Sequence[Manifest]) -> None:
-    dates = set().union(*(manifest.dates for manifest in replaced))
-    batches = {"batches": sorted({manifest.plan.plan_id for manifest in replaced})}
+    """Take the rows of batches out of EVENTS, those that a re-drive brought included, and out of FAILED_EVENTS."""
+    if not replaced:
+        return
+    plans = sorted({manifest.plan.plan_id for manifest in replaced})
+    redriven = warehouse.run(statement("load/twins", "resolved_dates"), {"plans": plans}, "reading FAILED_EVENTS")
+    dates = set().union(*(manifest.dates for manifest in replaced), (str(row[0]) for row in redriven))
     if dates:
-        warehouse.run(statement("load/merge", "forget", dates), batches, "taking the batches out of EVENTS")
-    if replaced:
-        warehouse.run(statement("load/merge", "forget_failed"), batches, "taking the batches out of FAILED_EVENTS")
+        sql = statement("load/merge", "forget", dates)
+        warehouse.run(sql, {"batches": plans}, "taking the batches out of EVENTS")
+    sql = statement("load/merge", "forget_failed")
+    warehouse.run(sql, {"batches": plans}, "taking the batches out of FAILED_EVENTS")
 
 
 def _require_unloaded(warehouse: Warehouse, manifests: Sequence[Manifest]) -> None:

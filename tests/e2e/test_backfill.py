@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,11 +14,17 @@ import pytest
 from bench import history
 from include.backfill.command import main as command
 from local import clients
+from local.backfill import arguments
 from local.stack import Stack
 from tests.e2e.airflow_api import Airflow
 from tests.e2e.world import changes, world
+from tests.unit import documents
 
 HOURS = 2
+DOCUMENTED = sorted({
+    line.strip() for file in documents.FILES for block in documents.blocks(file, "sh") for line in block.splitlines()
+    if line.strip().startswith("make backfill")
+})  # fmt: skip
 _NEVER = "0 0 1 1 *"
 pytestmark = pytest.mark.slow
 
@@ -90,6 +97,14 @@ def test_cancelled_hours_are_done_by_a_resume(past: Repaired) -> None:
     done = past.rows("SELECT COUNT(DISTINCT HOUR) FROM CONTROL.BACKFILLS WHERE MODE = 'heal' AND STATE = 'done'")
     assert done == [(HOURS,)]
     assert past.rows("SELECT COUNT(*) FROM CONTROL.BACKFILLS WHERE STATE <> 'done'") == [(0,)]
+
+
+@pytest.mark.parametrize("line", DOCUMENTED)
+def test_what_the_documents_say_can_be_typed(past: Repaired, line: str) -> None:
+    variables = dict(word.split("=", 1) for word in shlex.split(line)[2:])
+    given = shlex.split(variables.pop("ARGS", ""))
+    times = {name: moment.isoformat() for name, moment in (("FROM", past.start), ("TO", past.end)) if name in variables}
+    assert command(arguments(given, variables | times), past.environ) == 0
 
 
 @pytest.mark.parametrize(("words", "said"), [

@@ -88,9 +88,9 @@ def test_set_up_after_a_kill_then_run_and_stop(clone: Clone) -> None:
     seen = []
     for line in running.stdout:
         seen.append(line)
-        if "The stack is ready" in line:
+        if "everything serves" in line:
             break
-    assert "The stack is ready" in seen[-1], "".join(seen)
+    assert "everything serves" in seen[-1], "".join(seen)
     _finish(clone.make("stop"))
     _finish(running)
     assert processes.members(clone.project / ".local") == []

@@ -52,7 +52,7 @@ STAGING: dict[str, tuple[Any, str, int]] = {
     "before the first file is visible": (BlobClient, "commit_block_list", 0),
     "between the events and the failed events": (BlobClient, "commit_block_list", 1),
     "between the files and what describes them": (Lake, "put_once", 0),
-    "between two partitions": (staging, "_drain", 1),
+    "between two partitions": (staging, "drain_range", 1),
     "between the last range and the seal": (sealing, "_seal", 0),
     "between the quality document and the manifest": (Lake, "put_once", 3),
 }
