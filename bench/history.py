@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from itertools import groupby, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -74,5 +75,8 @@ def _intervals(
 ) -> Iterator[tuple[datetime, list[PlannedRequest]]]:
     config = TrafficConfig(seed=1, start=start, events_per_second=events_per_second, daily_curve=False)
     planned = takewhile(lambda request: request.due_at < end, generate(config))
-    for number, requests in groupby(planned, lambda request: (request.due_at - start) // INTERVAL):
-        yield start + number * INTERVAL, list(requests)
+    arrived: defaultdict[int, list[PlannedRequest]] = defaultdict(list)
+    for request in planned:
+        arrived[(request.due_at - start) // INTERVAL].append(request)
+    for number in range((end - start) // INTERVAL):
+        yield start + number * INTERVAL, arrived[number]

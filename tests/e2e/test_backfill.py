@@ -18,6 +18,7 @@ from local.backfill import arguments
 from local.stack import Stack
 from tests.e2e.airflow_api import Airflow
 from tests.e2e.world import changes, world
+from tests.quiet_imports import import_great_expectations
 from tests.unit import documents
 
 HOURS = 2
@@ -57,6 +58,7 @@ class Repaired:
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repaired]:
+    import_great_expectations()
     end = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     start = end - timedelta(hours=HOURS)
     env = {"LOCAL_STAGE_CRON": _NEVER, "PIPELINE_START_DATE": f"{start:%Y-%m-%dT%H:%M}"}
