@@ -26,7 +26,7 @@ status: ## what runs, where
 	@if [ -x $(PY) ]; then $(PY) -m local status; else echo "The stack does not run."; fi
 
 clean: ## delete the state of the stack
-	@if [ -x $(PY) ]; then $(PY) -m local clean; fi
+	@if [ -x $(PY) ]; then $(PY) -m local clean $(ARGS); fi
 
 distclean: clean ## delete the tool chain as well
 	rm -rf $(TOOLS) .mypy_cache .ruff_cache .pytest_cache

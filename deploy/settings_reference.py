@@ -22,8 +22,7 @@ from ingest_api.settings import PREFIX as INGEST_PREFIX
 from ingest_api.settings import Settings as IngestSettings
 from local.amplitude.settings import PREFIX as AMPLITUDE_PREFIX
 from local.amplitude.settings import AmplitudeSettings
-from local.front import RunSettings
-from local.settings import LocalSettings
+from local.settings import LocalSettings, RunSettings
 from local.snowflake.settings import AzureSettings, SnowflakeSettings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,7 +93,12 @@ def env_example() -> str:
         blocks += [_assignment(setting) for setting in settings_of(group)]
     blocks.append(_section("Connections", "Airflow's JSON form; replace what stands in <>. Examples of production."))
     blocks += [_connection(example) for example in CONNECTIONS]
-    blocks.append(_section("Written by the stack", "In .local/endpoints.env while it runs; nobody sets these."))
+    blocks.append(
+        _section(
+            "Written by the stack",
+            "In .local/endpoints.env, the first six in client.env too, while it runs; nobody sets these.",
+        )
+    )
     blocks += [_named(WRITTEN_BY_THE_STACK)]
     blocks.append(_section("Secrets of docker-compose.yaml", "Made by deploy/local/new_env.py."))
     blocks += [_named(COMPOSE_SECRETS)]
@@ -111,7 +115,9 @@ def _configuration_lines() -> Iterator[str]:
     yield ""
     yield "<!-- Written by `python -m deploy.settings_reference`; a test keeps it so. -->"
     yield "Everything is an environment variable. An empty variable counts as not set. An unknown variable with one of"
-    yield "the prefixes below, or a wrong value, ends the program with one sentence that names it."
+    yield "the prefixes below, or a wrong value, ends the program that reads it with one sentence that names it."
+    yield "`make run` looks at all of them before anything starts; commands beside a running stack (`make sql`,"
+    yield "`make sources`) pass over what they do not read."
     yield "[`.env.example`](../.env.example) has the same in a form that a shell can load."
     for group in GROUPS:
         yield from ("", f"## {group.title}", "", group.reader, "", "| variable | type | default | meaning |")

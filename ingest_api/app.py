@@ -6,9 +6,10 @@ from include.contract.dialects.segment import BATCH, CALLS
 from ingest_api import amplitude, segment
 from ingest_api.application import Application, Routes
 from ingest_api.docs import ASSETS, get_asset, get_docs, get_openapi
-from ingest_api.events import post_events, post_validate
+from ingest_api.events import post_events
 from ingest_api.health import get_live, get_metrics, get_ready
 from ingest_api.side_routes import get_rudder_config, get_segment_settings, post_telemetry
+from ingest_api.validate import post_validate
 
 OWN: Routes = {"/v1/events": {"POST": post_events}, "/v1/events:validate": {"POST": post_validate}}
 AMPLITUDE: Routes = {

@@ -45,7 +45,7 @@ class Application:
             (re.compile(re.escape(path).replace(r"\*", "[^/]+")), path) for path in self._routes if "*" in path
         ]
         self._services: Services
-        self._logged: dict[Outcome, float] = {}
+        self._logged: dict[tuple[Outcome, str], float] = {}
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start the process's services; granian calls it before the first request."""
@@ -102,8 +102,11 @@ class Application:
 
     async def _refusal(self, request: Request, refused: RefusedError, route: str) -> Response:
         outcome = refused.outcome
-        if self._is_worth_a_line(outcome):
-            log.info("refused", extra={**_about(request), "outcome": outcome.error, "reason": refused.message})
+        request.source_id = request.source_id or refused.source_id
+        if self._is_worth_a_line(outcome, request.source_id):
+            key = {"key_sha256": refused.key_fingerprint} if refused.key_fingerprint else {}
+            extra = {**_about(request), **key, "outcome": outcome.error, "reason": refused.message}
+            log.info("refused", extra=extra)
         self._services.admission.leave(request)
         # Whoever still sends when the answer comes may not see it.
         await self._services.bodies.discard(request)
@@ -116,14 +119,14 @@ class Application:
         }
         return Response(msgspec.json.encode(body), outcome.status, headers=self._extra_headers(route, refused))
 
-    def _is_worth_a_line(self, outcome: Outcome) -> bool:
-        """Say whether a refusal goes to the log: of those that come in masses under load only one per second."""
+    def _is_worth_a_line(self, outcome: Outcome, source_id: str) -> bool:
+        """Say whether a refusal goes to the log: of those that come in masses one per second and source."""
         if outcome.status not in _MASSES:
             return True
         now = time.monotonic()
-        if now - self._logged.get(outcome, -_SAME_REFUSAL_SECONDS) < _SAME_REFUSAL_SECONDS:
+        if now - self._logged.get((outcome, source_id), -_SAME_REFUSAL_SECONDS) < _SAME_REFUSAL_SECONDS:
             return False
-        self._logged[outcome] = now
+        self._logged[outcome, source_id] = now
         return True
 
     def _extra_headers(self, route: str, refused: RefusedError) -> Headers:

@@ -6,6 +6,7 @@ import base64
 import binascii
 from urllib.parse import parse_qs
 
+from include.contract.source import fingerprint, hash_key
 from include.contract.sources import Registry, Source, WatchedRegistry
 from ingest_api.grace import Grace
 from ingest_api.outcomes import Outcome, RefusedError
@@ -40,7 +41,9 @@ class Authenticator:
             softened = _SOFTENED.get(refused.outcome)
             if softened is None or key is None or self._grace.is_over(key):
                 raise
-            raise RefusedError(softened) from refused
+            raise RefusedError(
+                softened, source_id=refused.source_id, key_fingerprint=refused.key_fingerprint
+            ) from refused
 
 
 def authenticate(key: str | None, registry: Registry | None) -> Source:
@@ -51,9 +54,9 @@ def authenticate(key: str | None, registry: Registry | None) -> Source:
         raise RefusedError(Outcome.MISSING_KEY)
     source = registry.find(key)
     if source is None:
-        raise RefusedError(Outcome.UNKNOWN_KEY)
+        raise RefusedError(Outcome.UNKNOWN_KEY, key_fingerprint=fingerprint(hash_key(key)))
     if not source.enabled:
-        raise RefusedError(Outcome.SOURCE_DISABLED)
+        raise RefusedError(Outcome.SOURCE_DISABLED, source_id=source.id)
     return source
 
 

@@ -135,7 +135,7 @@ class Bodies:
                 return await self._large(request, raw, encoding)
             self._admission.grow(request, len(body.inflated), is_large=False)
         except TooLargeError as error:
-            raise RefusedError(Outcome.BODY_TOO_LARGE, str(error)) from error
+            raise RefusedError(Outcome.BODY_TOO_LARGE, f"{error}; send fewer events at a time") from error
         except InflateError as error:
             outcome = Outcome.INVALID_GZIP if encoding == "gzip" else Outcome.INVALID_COMPRESSION
             raise RefusedError(outcome, str(error)) from error

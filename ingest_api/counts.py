@@ -7,12 +7,15 @@ from ingest_api.outcomes import Outcome, RefusedError
 
 _LARGE_BYTES = 256 * 1024
 """Whatever a smaller body lists is decoded in a moment and takes little memory."""
+_REMEDY = "send fewer at a time"
 
 
 def require_few(inflated: bytes, most: int, events_key: str) -> None:
     """Raise RefusedError for a large body that lists more than `most` events, before they are decoded."""
     if len(inflated) > _LARGE_BYTES and has_more_than(most, inflated, events_key):
-        raise RefusedError(Outcome.TOO_MANY_EVENTS, f"more than {most} events in one request, which is the limit")
+        raise RefusedError(
+            Outcome.TOO_MANY_EVENTS, f"more than {most:,} events in one request, which is the limit; {_REMEDY}"
+        )
 
 
 def require_count(count: int, most: int) -> None:
@@ -20,4 +23,6 @@ def require_count(count: int, most: int) -> None:
     if count == 0:
         raise RefusedError(Outcome.NO_EVENTS)
     if count > most:
-        raise RefusedError(Outcome.TOO_MANY_EVENTS, f"{count} events in one request, the limit is {most}")
+        raise RefusedError(
+            Outcome.TOO_MANY_EVENTS, f"{count:,} events in one request, the limit is {most:,}; {_REMEDY}"
+        )

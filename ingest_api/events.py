@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
+
 import msgspec
 
-from include.contract import edge, splitting, verdict
-from include.contract.event import parse
+from include.contract import edge, splitting
 from include.contract.extra import request_fields
 from include.contract.sources import Source
 from ingest_api import auth, storing
@@ -17,7 +19,11 @@ from ingest_api.services import Services
 from ingest_api.settings import Settings
 from ingest_api.storing import Taken
 
+log = logging.getLogger(__name__)
+
 DIALECT = "v1"
+_MOST_REASONS = 5
+_REASON_CHARACTERS = 100
 _EVENTS = "events"
 
 
@@ -30,7 +36,9 @@ _id = msgspec.json.Decoder(_Id)
 
 async def post_events(request: Request, services: Services) -> Response:
     """Store one batch; the answer 200 means that every event is durable, the bad ones among them."""
-    source, got, checked = await _checked(request, services)
+    api = services.configuration.api
+    source, got = await received(request, services)
+    checked = await storing.off_loop(len(got.inflated), lambda: check(got.inflated, api))
     services.rates.charge(source, checked.key, checked.event_count)
     taken = Taken(
         source=source,
@@ -45,36 +53,23 @@ async def post_events(request: Request, services: Services) -> Response:
         known=services.origin.of(request.scope),
     )
     await storing.store(request, services, taken)
+    if checked.rejected:
+        _log_quarantined(request, checked)
     return Response(_answer(checked))
 
 
-async def post_validate(request: Request, services: Services) -> Response:
-    """Say what would become of each event, in the validation that comes after storing too; store nothing."""
-    _, got, checked = await _checked(request, services)
-    return Response(await storing.off_loop(len(got.inflated), lambda: _foreseen(request, got, checked)))
-
-
-def _foreseen(request: Request, got: Body, checked: edge.Checked) -> bytes:
-    parsed = parse(got.inflated)
-    failed = []
-    for index, event in enumerate(parsed.events):
-        if reasons := verdict.failures(parsed, index, checked.rejected, request.received_at):
-            failed.append({"index": index, "event_id": event.event_id, "reasons": reasons})
-    return msgspec.json.encode({"valid": len(parsed.events) - len(failed), "failed": failed})
-
-
-async def _checked(request: Request, services: Services) -> tuple[Source, Body, edge.Checked]:
-    api = services.configuration.api
+async def received(request: Request, services: Services) -> tuple[Source, Body]:
+    """Return the source that a request speaks for, and its body; raises RefusedError."""
     request.dialect = DIALECT
     key = auth.write_key(request.scope.headers.get("authorization"))
     source = services.auth.at_once(key)
     request.source_id = source.id
     services.rates.require(source)
-    got = await services.bodies.read(request)
-    return source, got, await storing.off_loop(len(got.inflated), lambda: _check(got.inflated, api))
+    return source, await services.bodies.read(request)
 
 
-def _check(inflated: bytes, api: Settings) -> edge.Checked:
+def check(inflated: bytes, api: Settings) -> edge.Checked:
+    """Return the edge's verdict on an inflated body; raises RefusedError where it is no request, or too long."""
     require_few(inflated, api.max_events, _EVENTS)
     try:
         checked = edge.check(inflated, api.max_events)
@@ -99,6 +94,21 @@ def _without_large(checked: edge.Checked, inflated: bytes, limit: int) -> edge.C
         checked,
         rejected=dict(sorted({**checked.rejected, **dict.fromkeys(large, reason)}.items())),
         event_ids={**checked.event_ids, **{index: _id.decode(raw).event_id for index, raw in large.items()}},
+    )
+
+
+def _log_quarantined(request: Request, checked: edge.Checked) -> None:
+    """Write one line that names the request; a reason names fields and types, never what a client sent in them."""
+    reasons = Counter(reason[:_REASON_CHARACTERS] for reason in checked.rejected.values())
+    log.info(
+        "quarantined",
+        extra={
+            "request_id": request.request_id,
+            "source_id": request.source_id,
+            "events": checked.event_count,
+            "quarantined": len(checked.rejected),
+            "reasons": dict(reasons.most_common(_MOST_REASONS)),
+        },
     )
 
 

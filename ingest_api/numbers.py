@@ -93,7 +93,7 @@ class _Shown(Collector):  # type: ignore[misc]
         yield _requests(found)
         events = CounterMetricFamily("ingest_events", "Events made durable, by verdict", labels=["verdict"])
         events.add_metric(["accepted"], found.accepted)
-        events.add_metric(["rejected"], found.rejected)
+        events.add_metric(["quarantined"], found.rejected)
         yield events
         yield CounterMetricFamily("ingest_body_bytes", "Bytes of stored request bodies as they came", found.body_bytes)
         yield HistogramMetricFamily(

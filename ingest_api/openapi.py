@@ -26,6 +26,12 @@ _EVENT_EXAMPLE = {
     "consent": {"analytics": True},
     "event_properties": {"screen": "vehicle_status"},
 }
+_STORED = "A bad event does not cost its neighbours: it is stored too, and named in `quarantined`."
+_FORESEEN = (
+    "Takes the body of `/v1/events`, of Amplitude's `/2/httpapi` and of Segment's and RudderStack's `/v1/batch`; the "
+    "write key comes in the header `Authorization`. Each reason begins with the field, or with what COLUMN_NAME of "
+    "FAILED_EVENTS calls it."
+)
 _REFUSALS = [outcome for outcome in Outcome if outcome is not Outcome.ACCEPTED]
 
 
@@ -36,10 +42,13 @@ def document(api: Settings) -> bytes:
             "openapi": "3.0.3",
             "info": {"title": "Ingest API", "version": "1", "description": _description(api)},
             "paths": {
-                "/v1/events": {"post": _post_events("Store a batch of events", "postEvents", "Accepted")},
+                "/v1/events": {"post": _post_events("Store a batch of events", "postEvents", "Accepted", _STORED)},
                 "/v1/events:validate": {
                     "post": _post_events(
-                        "Say what would become of each event, and store nothing", "validateEvents", "Foreseen"
+                        "Say what would become of each event, and store nothing",
+                        "validateEvents",
+                        "Foreseen",
+                        _FORESEEN,
                     )
                 },
                 **openapi_dialects.paths(_refused()),
@@ -71,12 +80,12 @@ def _refused() -> dict[str, Any]:
     }
 
 
-def _post_events(summary: str, operation: str, answer: str) -> dict[str, Any]:
+def _post_events(summary: str, operation: str, answer: str, description: str) -> dict[str, Any]:
     responses = {"200": _response(Outcome.ACCEPTED.meaning if answer == "Accepted" else summary, answer), **_refused()}
     return {
         "summary": summary,
-        "description": "A bad event does not cost its neighbours: it is stored too, and named in `quarantined`. "
-        "A body may be compressed with gzip (`Content-Encoding: gzip`); its Content-Type does not matter.",
+        "description": f"{description} A body may come in gzip, zstd, br or deflate (`Content-Encoding`); its "
+        "Content-Type does not matter.",
         "operationId": operation,
         "tags": ["Events"],
         "security": [{"bearer": []}, {"basic": []}],
@@ -181,11 +190,24 @@ def _foreseen_schema() -> dict[str, Any]:
     item = {"type": "object", "properties": {**properties, "reasons": reasons}}
     return {
         "type": "object",
-        "required": ["valid", "failed"],
-        "properties": {"valid": {"type": "integer"}, "failed": {"type": "array", "items": item}},
+        "required": ["dialect", "valid", "failed", "warnings"],
+        "properties": {
+            "dialect": {"type": "string", "enum": ["v1", "amplitude", "segment"]},
+            "valid": {"type": "integer"},
+            "failed": {"type": "array", "items": item},
+            "warnings": {"type": "array", "items": {"type": "string"}},
+        },
         "example": {
+            "dialect": "v1",
             "valid": 49,
-            "failed": [{"index": 7, "event_id": None, "reasons": ["platform: The platform is set."]}],
+            "failed": [
+                {
+                    "index": 7,
+                    "event_id": None,
+                    "reasons": ['platform: "iOS" is not one of ios, android, web, car, server'],
+                }
+            ],
+            "warnings": ["consent: missing in 1 of 50 events; they reach no vendor"],
         },
     }
 

@@ -74,7 +74,8 @@ class RefusedError(Exception):
     """Ends a request with an outcome other than success; `message` is what the client reads.
 
     `details` are further keys of the answer that a dialect's SDKs look at; `retry_after_seconds` is how long to wait,
-    where that is known.
+    where that is known. `source_id` and `key_fingerprint` are for the log alone: which source is switched off, and the
+    digits of an unknown key's hash by which `python -m ingest_api.sources list` shows keys.
     """
 
     def __init__(
@@ -83,9 +84,14 @@ class RefusedError(Exception):
         message: str = "",
         details: Mapping[str, object] | None = None,
         retry_after_seconds: int | None = None,
+        *,
+        source_id: str = "",
+        key_fingerprint: str = "",
     ) -> None:
         super().__init__(message or outcome.meaning)
         self.outcome = outcome
         self.details = details or {}
         self.message = message or outcome.meaning
         self.retry_after_seconds = retry_after_seconds
+        self.source_id = source_id
+        self.key_fingerprint = key_fingerprint

@@ -5,13 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import NamedTuple
 
-from include.contract.source import Limits, Source, hash_key
+from include.contract.source import Limits, Source, fingerprint, hash_key
 from include.contract.sources_file import Entries
 from include.errors import SetupError
 
 # 128 bits in the form that vendors' SDKs expect of a key, and that a double click selects whole.
 _KEY_BYTES = 16
-_FINGERPRINT_DIGITS = 8
 
 
 class NewSource(NamedTuple):
@@ -21,11 +20,6 @@ class NewSource(NamedTuple):
     name: str
     platform: str
     limits: dict[str, int]
-
-
-def fingerprint(key_hash: str) -> str:
-    """Return the part of a key's hash that people compare; it helps nobody to the key."""
-    return key_hash[:_FINGERPRINT_DIGITS]
 
 
 def create(entries: Entries, new: NewSource) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from include.contract.source import fingerprint
 from include.contract.sources import Limits, Registry, Source, load
 from include.errors import SetupError
-from ingest_api.source_changes import fingerprint
 
 _HEAD = ("ID", "NAME", "PLATFORM", "ENABLED", "KEYS", "LIMITS")
 

@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from include.contract.source import hash_key
+from include.contract.source import fingerprint, hash_key
 from include.contract.sources_file import edit
 from include.errors import SetupError
 from ingest_api import settings, source_changes, source_list, source_options
-from ingest_api.source_changes import NewSource, fingerprint
+from ingest_api.source_changes import NewSource
 
 _INTERRUPTED = 130
 _ROTATE, _RETIRE = "`rotate {id}`", "`retire {id} --key {key}`"

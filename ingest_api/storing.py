@@ -77,7 +77,10 @@ def _envelopes(request: Request, taken: Taken, limit: int) -> Iterator[Envelope]
     for number, part in enumerate(parts, 1):
         value = compressed(part.body)
         if len(value) > limit:
-            raise RefusedError(Outcome.RECORD_TOO_LARGE, f"event {part.start} alone is above {limit} bytes")
+            raise RefusedError(
+                Outcome.RECORD_TOO_LARGE,
+                f"event {part.start} alone is above {limit:,} bytes; make it smaller, or leave it out",
+            )
         rejected = {i - part.start: why for i, why in taken.rejected.items() if 0 <= i - part.start < part.events}
         envelope = _envelope(request, taken, value, "gzip")
         yield msgspec.structs.replace(

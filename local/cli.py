@@ -13,6 +13,7 @@ import msgspec
 
 from include.errors import SetupError
 from local import processes
+from local.environment import require_known
 from local.lock import StackLock
 from local.paths import ROOT
 from local.settings import local_settings
@@ -30,6 +31,7 @@ def up() -> int:
     stack = Stack(say=lambda line: say(f"{time.monotonic() - began:6.1f} s  {line}"))
     with stop_requests() as requests:
         try:
+            require_known(os.environ)
             stack.start()
             say(_welcome(stack))
             return _watch(stack)
@@ -87,9 +89,16 @@ def status() -> int:
     return 0
 
 
-def clean() -> int:
-    """Delete the stack's state; refuses while it runs."""
+def clean(*, outside: bool = False) -> int:
+    """Delete the stack's state; refuses while it runs, and a folder elsewhere unless `outside` is set."""
     state = _state()
+    if state == ROOT:
+        raise SetupError(f"{state} is the clone itself; set LOCAL_STATE_DIR to the folder of the state.")
+    if not outside and state.exists() and not state.is_relative_to(ROOT):
+        raise SetupError(
+            f"{state} is not in this clone, so nothing is deleted. Perhaps LOCAL_STATE_DIR comes from another clone's "
+            "endpoints.env: `unset LOCAL_STATE_DIR`. If that folder is meant: make clean ARGS=--outside"
+        )
     lock = StackLock(state)
     shutil.rmtree(state.with_name(f"{state.name}.deleted"), ignore_errors=True)
     if not state.exists():
@@ -124,7 +133,7 @@ def _welcome(stack: Stack) -> str:
             "The stack is ready.",
             f"  ingest API   {places['LOCAL_URL_INGEST']}/docs",
             f"  Airflow      {places['LOCAL_URL_AIRFLOW']}",
-            f"  addresses    set -a; . {stack.state_dir / 'endpoints.env'}; set +a",
+            f"  for clients  set -a; . {stack.state_dir / 'client.env'}; set +a",
             f"  logs         {stack.state_dir / 'logs'}",
             "  stop         Ctrl-C, or `make stop`",
             "",

@@ -17,6 +17,11 @@ _AZURITE_ACCOUNT = "devstoreaccount1"
 _AZURITE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _WAREHOUSE_USER = "PIPELINE"
 
+ENDPOINTS = "endpoints.env"
+"""File of everything, for the parts and for operators' commands; it has every secret of the stack."""
+CLIENT = "client.env"
+"""File for clients."""
+
 
 def build(settings: LocalSettings, ports: Mapping[str, int], state: Path, credentials: Credentials) -> dict[str, str]:
     """Return every variable that the parts of this stack, its tests and its users need."""
@@ -29,9 +34,14 @@ def build(settings: LocalSettings, ports: Mapping[str, int], state: Path, creden
     }
 
 
-def as_shell(endpoints: Mapping[str, str]) -> str:
-    """Return the text of `endpoints.env`, which any POSIX shell can source."""
-    head = "# Written by the running stack. Load it with:  set -a; . .local/endpoints.env; set +a\n"
+def for_clients(endpoints: Mapping[str, str]) -> dict[str, str]:
+    """Return what one who posts events needs: addresses and write keys, and nothing that opens or moves the stack."""
+    return {name: value for name, value in endpoints.items() if name.startswith(("LOCAL_URL_", "LOCAL_WRITE_KEY_"))}
+
+
+def as_shell(endpoints: Mapping[str, str], file: str) -> str:
+    """Return the text of a file of variables, which any POSIX shell can source."""
+    head = f"# Written by the running stack. Load it with:  set -a; . .local/{file}; set +a\n"
     return head + "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(endpoints.items()))
 
 

@@ -6,13 +6,9 @@ import argparse
 import logging
 import os
 import time
-from collections.abc import Mapping
-from typing import Annotated, NoReturn
+from datetime import UTC, datetime
+from typing import NoReturn
 
-import msgspec
-from msgspec import Meta
-
-from include.contract.settings import load
 from include.errors import SetupError
 from local.board.links import links
 from local.board.observer import Observer
@@ -21,25 +17,13 @@ from local.board.traffic import Traffic
 from local.board.view import View
 from local.cli import say
 from local.control import log_file
+from local.environment import require_known
+from local.settings import run_settings
 from local.signals import StopRequested, stop_requests
 from local.stack import Stack
+from local.traffic.times import busy
 
 _TICK_SECONDS = 0.5
-
-
-class RunSettings(msgspec.Struct, frozen=True):
-    """What `make run` does beside starting the stack."""
-
-    rate_events_per_second: Annotated[
-        float,
-        Meta(ge=0, le=20_000, description="Events that `make run` posts per second, mean of a day; 0: none."),
-    ] = 200.0
-
-
-def run_settings(environ: Mapping[str, str] = os.environ) -> RunSettings:
-    """Return the settings; raises SetupError naming the variable that is wrong."""
-    known = {"LOCAL_" + field.upper() for field in RunSettings.__struct_fields__}
-    return load(RunSettings, "LOCAL_", {name: environ[name] for name in known & environ.keys()})
 
 
 def main(arguments: list[str]) -> int:
@@ -48,10 +32,11 @@ def main(arguments: list[str]) -> int:
     with stop_requests() as requests:
         stack = None
         try:
+            require_known(os.environ)
             rate = run_settings().rate_events_per_second if options.rate is None else options.rate
             stack = Stack(say=screen.tell)
             stack.start()
-            screen.tell(f"everything serves; posting about {rate:g} events/s" if rate else "everything serves")
+            screen.tell("everything serves" + _posting(rate))
             _show(stack, Traffic(stack.endpoints, rate, options.events), screen)
         except StopRequested as request:
             say(f"{request}: stopping …")
@@ -65,6 +50,11 @@ def main(arguments: list[str]) -> int:
                 stack.stop()
                 if stack.has_started:
                     say("Stopped; nothing is left running.")
+
+
+def _posting(rate: float) -> str:
+    now = rate * busy(datetime.now(UTC).timestamp() * 1000)
+    return f"; posting about {now:.0f} events/s at this time of day, {rate:g} as the mean of a day" if rate else ""
 
 
 def _show(stack: Stack, traffic: Traffic, screen: Screen) -> NoReturn:

@@ -55,8 +55,19 @@ def choose(parts: Mapping[str, Part], wanted: Iterable[str]) -> dict[str, Part]:
 def catalogue(state: Path, endpoints: Mapping[str, str]) -> dict[str, Part]:
     """Return every part of the stack with this state and these endpoints, by name."""
     ports = {name: int(value) for name, value in endpoints.items() if name.endswith("_PORT")}
-    table = [*_storage(state, ports), *_stand_ins(ports), *_preparation(), *_ingest(ports), *_airflow(state, ports)]
+    table = [
+        *_storage(state, ports),
+        *_stand_ins(state, ports),
+        *_preparation(),
+        *_ingest(ports),
+        *_airflow(state, ports),
+    ]
     return {part.name: part for part in table}
+
+
+def temporary(state: Path) -> Path:
+    """Return the folder for what a part writes in passing; emptied at every start of the stack."""
+    return state / "run" / "tmp"
 
 
 def _storage(state: Path, ports: Mapping[str, int]) -> list[Part]:
@@ -87,11 +98,12 @@ def _storage(state: Path, ports: Mapping[str, int]) -> list[Part]:
     ]
 
 
-def _stand_ins(ports: Mapping[str, int]) -> list[Part]:
+def _stand_ins(state: Path, ports: Mapping[str, int]) -> list[Part]:
     return [
         Part(
             "snowflake",
-            (str(PYTHON), "-m", "local.snowflake"),
+            # Its library makes a temporary folder when it is imported, which a stop at that moment leaves behind.
+            ("env", f"TMPDIR={temporary(state)}", str(PYTHON), "-m", "local.snowflake"),
             probe=probes.http_status(ports["LOCAL_SNOWFLAKE_PORT"], "/", any_answer=True),
             port="LOCAL_SNOWFLAKE_PORT",
             stop_wave=1,

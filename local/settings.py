@@ -49,3 +49,18 @@ def local_settings(environ: Mapping[str, str] = os.environ) -> LocalSettings:
     """
     known = {"LOCAL_" + field.upper() for field in LocalSettings.__struct_fields__}
     return load(LocalSettings, "LOCAL_", {name: environ[name] for name in known & environ.keys()})
+
+
+class RunSettings(msgspec.Struct, frozen=True):
+    """What `make run` does beside starting the stack."""
+
+    rate_events_per_second: Annotated[
+        float,
+        Meta(ge=0, le=20_000, description="Events that `make run` posts per second, mean of a day; 0: none."),
+    ] = 200.0
+
+
+def run_settings(environ: Mapping[str, str] = os.environ) -> RunSettings:
+    """Return the settings; raises SetupError naming the variable that is wrong."""
+    known = {"LOCAL_" + field.upper() for field in RunSettings.__struct_fields__}
+    return load(RunSettings, "LOCAL_", {name: environ[name] for name in known & environ.keys()})

@@ -44,9 +44,14 @@ def _entry(source: Source) -> dict[str, object]:
 
 
 def main(arguments: list[str]) -> None:
-    """Become the API's command, in the API's environment, on the file of the stack that the settings name."""
+    """Become the API's command, in the API's environment, on the file of the stack that the settings name.
+
+    `create` works before the first start as well: the stack then adds its own.
+    """
     state = ROOT / local_settings().state_dir
-    # Before the first start as well: the stack then adds its own.
+    if not file(state).exists() and {"-h", "--help", "create"}.isdisjoint(arguments):
+        print("There are no sources yet; run `make run` once, or add one with `create`.", file=sys.stderr)
+        sys.exit(1)
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(ROOT)
     environ = {**os.environ, "INGEST_SOURCES_PATH": str(file(state))}

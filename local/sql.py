@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import csv
 import io
+import os
 import readline
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +38,17 @@ def main(arguments: list[str]) -> int:
     """Run the query, or prompt until Ctrl-D; 1 when the query or the connection failed."""
     options = _options(arguments)
     try:
+        status = _run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it, such as `head`, has enough; nor may the interpreter fail when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
         endpoints = running_endpoints()
         with closing(clients.warehouse(endpoints)) as connection:
             prompt = Prompt(connection, options.limit, as_csv=options.csv)
@@ -53,12 +65,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+class _Pipe(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main`; the console itself would end the program as a failure."""
+        raise BrokenPipeError
+
+
 class Prompt:
     """Runs statements of one connection and prints what they give."""
 
     def __init__(self, connection: Any, limit: int, *, as_csv: bool) -> None:  # noqa: ANN401 - untyped connector
         self._connection, self._limit, self._as_csv = connection, limit, as_csv
-        self._console = Console(width=None if sys.stdout.isatty() else 200)
+        self._console = _Pipe(width=None if sys.stdout.isatty() else 200)
 
     def talk(self, history: Path) -> None:
         """Read statements from the terminal until Ctrl-D; Ctrl-C drops the one that is being typed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 import xmlrpc.client
@@ -17,9 +18,9 @@ from include.errors import SetupError
 from local import kafka, processes, sources
 from local.control import Control, write_config
 from local.credentials import load_or_create, write_private
-from local.endpoints import as_shell, build
+from local.endpoints import CLIENT, ENDPOINTS, as_shell, build, for_clients
 from local.lock import StackLock
-from local.parts import EVERYTHING, catalogue, choose
+from local.parts import EVERYTHING, catalogue, choose, temporary
 from local.paths import ROOT
 from local.ports import free_ports, require_free
 from local.settings import PORTS, LocalSettings, local_settings
@@ -110,7 +111,7 @@ class Stack:
             if self._supervisor:
                 self._supervisor.end()
             self._supervisor = self._watch = None
-            for name in ("endpoints.env", "run/status.json"):
+            for name in (ENDPOINTS, CLIENT, "run/status.json"):
                 (self.state_dir / name).unlink(missing_ok=True)
             self._lock.release()
 
@@ -167,6 +168,9 @@ class Stack:
 
     def _prepare(self, ports: Mapping[str, int]) -> None:
         state = self.state_dir
+        # What a part that was killed left there.
+        shutil.rmtree(temporary(state), ignore_errors=True)
+        temporary(state).mkdir(parents=True)
         for folder in ("kafka", "azurite", "warehouse", "vendor", "airflow", "logs", "run"):
             (state / folder).mkdir(parents=True, exist_ok=True)
         state.chmod(0o700)
@@ -175,7 +179,8 @@ class Stack:
         sources.complete(sources.file(state), credentials)
         broker = kafka.properties(state / "kafka", ports["kafka_port"], ports["kafka_controller_port"])
         write_private(state / "kafka" / "server.properties", broker)
-        write_private(state / "endpoints.env", as_shell(self.endpoints))
+        for name, variables in ((ENDPOINTS, self.endpoints), (CLIENT, for_clients(self.endpoints))):
+            write_private(state / name, as_shell(variables, name))
 
     def _publish(self) -> None:
         write_private(self.state_dir / "run" / "status.json", msgspec.json.encode(self.status()).decode())

@@ -51,8 +51,12 @@ def write_key_of(body: bytes, events_key: str, write_key_name: str) -> str | Non
         literal = bytes(_key_alone(write_key_name).decode(body).write_key) or None
     except UNREADABLE as error:
         if not events_key:
-            raise NotARequestError(str(error).removeprefix("JSON is malformed: ")) from error
-        literal = _literal(request_fields(body, events_key), write_key_name)
+            raise _not_a_request(error) from error
+        try:
+            literal = _literal(request_fields(body, events_key), write_key_name)
+        except NotARequestError:
+            # The first error knows the place.
+            raise _not_a_request(error) from error
     return None if literal is None else _text_of(literal)
 
 
@@ -74,8 +78,13 @@ def _single(body: bytes, write_key_name: str) -> tuple[list[bytes], bytes | None
     try:
         fields = fields_of(body)
     except UNREADABLE as error:
-        raise NotARequestError(str(error).removeprefix("JSON is malformed: ")) from error
+        raise _not_a_request(error) from error
     return [body], _literal(fields, write_key_name)
+
+
+def _not_a_request(error: Exception) -> NotARequestError:
+    said = str(error).removeprefix("JSON is malformed: ").replace("`", "")
+    return NotARequestError(said if isinstance(error, msgspec.ValidationError) else f"malformed JSON: {said}")
 
 
 def _literal(fields: Fields, name: str) -> bytes | None:

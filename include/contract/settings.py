@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard, TypeVar, get_args, get_origin
 
@@ -30,7 +30,7 @@ def load(cls: type[T], prefix: str, environ: Mapping[str, str]) -> T:
     mappings are JSON, an empty variable counts as not set. Raises SetupError naming every variable that is unknown,
     missing or of the wrong type; never its value, because it may be a secret.
     """
-    problems = list(_unknown(cls, prefix, environ))
+    problems = list(unknown([setting.variable for setting in reference(cls, prefix)], prefix, environ))
     values = _values(cls, prefix, environ, problems)
     if problems:
         raise SetupError("wrong settings: " + "; ".join(problems) + "; see docs/runbooks/settings.md")
@@ -48,6 +48,14 @@ def reference(cls: type[msgspec.Struct], prefix: str) -> list[Setting]:
         default = None if field.required else _as_text(_default(field))
         found.append(Setting(variable, _type_name(kind), default, _description(field.type)))
     return found
+
+
+def unknown(known: Sequence[str], prefix: str, variables: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each variable with this prefix that is none of the known ones."""
+    for variable in sorted(variables):
+        if variable.startswith(prefix) and variable not in known:
+            close = difflib.get_close_matches(variable, known, n=1)
+            yield f"{variable} is not a setting" + (f" (did you mean {close[0]}?)" if close else "")
 
 
 def _values(cls: type[msgspec.Struct], prefix: str, environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
@@ -91,14 +99,6 @@ def _path(kind: type, value: object) -> object:
 def _without_value(error: Exception) -> str:
     # "Invalid enum value 'x'" is the only message of msgspec that repeats what it was given.
     return str(error).split(" '", maxsplit=1)[0].replace("`", "").lower()
-
-
-def _unknown(cls: type[msgspec.Struct], prefix: str, environ: Mapping[str, str]) -> Iterator[str]:
-    known = [setting.variable for setting in reference(cls, prefix)]
-    for variable in sorted(environ):
-        if variable.startswith(prefix) and variable not in known:
-            close = difflib.get_close_matches(variable, known, n=1)
-            yield f"{variable} is not a setting" + (f" (did you mean {close[0]}?)" if close else "")
 
 
 def _is_settings(kind: object) -> TypeGuard[type[msgspec.Struct]]:

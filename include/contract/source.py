@@ -11,6 +11,8 @@ import msgspec
 PLATFORMS = ("ios", "android", "web", "car", "server")
 """The same that an event's `platform` may be."""
 
+_FINGERPRINT_DIGITS = 8
+
 Identifier = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}\Z")]
 KeyHash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Platform = Annotated[str, msgspec.Meta(pattern=rf"^({'|'.join(PLATFORMS)})?\Z")]
@@ -42,6 +44,11 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def hash_key(key: str) -> str:
     """SHA-256 of a write key as lower-case hex; keys are long random strings, so no salt or stretching is needed."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def fingerprint(key_hash: str) -> str:
+    """Return the part of a key's hash that people compare; it helps nobody to the key."""
+    return key_hash[:_FINGERPRINT_DIGITS]
 
 
 def judge(entries: Iterable[Entry]) -> list[Source | str]:

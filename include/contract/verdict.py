@@ -26,6 +26,9 @@ _OBJECTS = ("consent", "event_properties", "user_properties")
 _GIVEN_ID = 64
 """Length of the id that an event without one gets."""
 
+_SHOWN_CHARACTERS = 100
+_PLACE = re.compile(r"\{(\w+)\}")
+
 Facts = dict[str, Any]
 
 
@@ -42,23 +45,29 @@ class Expectation(msgspec.Struct, frozen=True):
         value, check = facts[self.kwargs["column"]], _CHECKS[self.type]
         return check(value, self.kwargs) if value is not None or check is _not_null else True
 
+    def sentence(self, value: object, problem: str | None) -> str:
+        """Say what is wrong with a value that fails and what to do; the suite's own words with the value put in."""
+        known = {"value": _shown(value), "problem": problem, **{name: _shown(one) for name, one in self.kwargs.items()}}
+        said = _PLACE.sub(lambda place: str(known[place[1]]), self.meta["failure"])
+        return f"{self.kwargs['column']}: {said}"
+
 
 class _Suite(msgspec.Struct):
     expectations: list[Expectation]
 
 
 def failures(parsed: Parsed, index: int, rejected: Mapping[int, str], received_at: datetime) -> list[str]:
-    """Return why the validation will fail an event of a source that it knows; empty when it will not."""
+    """Return why the validation will fail an event of a source that it knows; empty when it will not.
+
+    Each reason begins with the fact that FAILED_EVENTS names too (COLUMN_NAME). Of an event that cannot be decoded
+    nothing else is said: what is missing is there perhaps, and only could not be read.
+    """
     facts = _facts(parsed, index, index in rejected, received_at)
     failed = [one for one in _gates() if not one.holds(facts)]
-    return [f"{one.kwargs['column']}: {_said(parsed, index, rejected, one)}" for one in failed]
-
-
-def _said(parsed: Parsed, index: int, rejected: Mapping[int, str], failed: Expectation) -> str:
-    column = failed.kwargs["column"]
-    if column == "decode":
-        return parsed.problems[index]
-    return rejected[index] if column == "edge" else str(failed.meta["notes"])
+    if index in parsed.problems:
+        failed = [one for one in failed if one.kwargs["column"] == "decode"]
+    problems = {"decode": rejected.get(index) or parsed.problems.get(index), "edge": rejected.get(index)}
+    return [one.sentence(facts[one.kwargs["column"]], problems.get(one.kwargs["column"])) for one in failed]
 
 
 @cache
@@ -88,6 +97,15 @@ def _facts(parsed: Parsed, index: int, is_rejected: bool, received_at: datetime)
         "event_id_length": len(event.event_id) if event.event_id else _GIVEN_ID,
         **{f"{name}_kind": "{" if raw == b"null" else raw[:1].decode(errors="replace") for name, raw in json.items()},
     }
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if not isinstance(value, str):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    cut = value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…"
+    return msgspec.json.encode(cut).decode()
 
 
 def _ahead_minutes(event: Event, sent_at: datetime | None, received_at: datetime) -> int | None:

@@ -15,5 +15,5 @@ def links(endpoints: Mapping[str, str], *, has_data_docs: bool) -> list[tuple[st
         ("API docs", f"{endpoints['LOCAL_URL_INGEST']}/docs"),
         ("Data Docs", docs),
         ("Warehouse", 'make sql, or make sql Q="SELECT * FROM CORE.EVENTS LIMIT 5"'),
-        ("Addresses, keys", f"set -a; . {endpoints['LOCAL_STATE_DIR']}/endpoints.env; set +a"),
+        ("For clients", f"set -a; . {endpoints['LOCAL_STATE_DIR']}/client.env; set +a"),
     ]

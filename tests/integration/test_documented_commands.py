@@ -24,7 +24,6 @@ from local.stack import Stack
 from tests.unit import documents
 
 GUIDE = documents.ROOT / "docs" / "client-guide.md"
-SDKS = GUIDE.with_name("vendor-sdks.md")
 OPERATING = documents.ROOT / "docs" / "operating.md"
 # Great Expectations' own imports warn on Python 3.11.
 pytestmark = pytest.mark.filterwarnings("ignore:module .sre_\\w+. is deprecated:DeprecationWarning")
@@ -50,7 +49,7 @@ def _stored(stack: Stack) -> float:
 def test_the_curl_example_stores_its_event(stack: Stack) -> None:
     before = _stored(stack)
     (example,) = [block for block in documents.blocks(GUIDE, "sh") if "curl" in block]
-    script = example.replace(".local/endpoints.env", str(stack.state_dir / "endpoints.env"))
+    script = example.replace(".local/client.env", str(stack.state_dir / "client.env"))
     done = subprocess.run(["/bin/sh", "-euc", script], cwd=documents.ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(done.stdout)
@@ -68,21 +67,6 @@ def test_the_python_example_stores_its_events(stack: Stack, environ: dict[str, s
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "{'accepted': 2, 'quarantined': []}"
     assert _stored(stack) - before == 2
-
-
-@pytest.mark.parametrize("sdk", ["amplitude", "segment.analytics", "rudderstack.analytics"])
-def test_the_lines_for_a_vendors_sdk_store_their_event(
-    stack: Stack, environ: dict[str, str], tmp_path: Path, sdk: str
-) -> None:
-    before = _stored(stack)
-    (example,) = [
-        block for block in documents.blocks(SDKS, "python") if re.search(rf"^(from|import) {sdk}\b", block, re.M)
-    ]
-    file = tmp_path / "app.py"
-    file.write_text(example)
-    done = subprocess.run([paths.PYTHON, file], env=environ, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert _stored(stack) - before == 1
 
 
 def test_the_python_example_keeps_events_that_are_not_acknowledged(environ: dict[str, str], tmp_path: Path) -> None:
@@ -117,6 +101,27 @@ def test_the_operators_queries_run(query: str, environ: dict[str, str]) -> None:
         assert cursor.description
 
 
+@pytest.mark.parametrize("block", [block for block in documents.blocks(GUIDE, "sh") if "make sql" in block])
+def test_the_guides_queries_run(block: str, environ: dict[str, str]) -> None:
+    script = block.replace("make sql", "make --silent --old-file=setup sql")
+    done = subprocess.run(
+        ["/bin/sh", "-euc", script], cwd=documents.ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("EVENT_ID") == 2
+
+
+def test_a_query_may_be_cut_off_by_its_reader(environ: dict[str, str]) -> None:
+    query = "SELECT SEQ4() AS N FROM TABLE(GENERATOR(ROWCOUNT => 20000))"
+    for option in ("--csv", "--limit=0"):
+        script = f"set -o pipefail; {paths.PYTHON} -m local.sql --limit=0 {option} '{query}' | head -n 3"
+        done = subprocess.run(
+            ["/bin/bash", "-c", script], cwd=documents.ROOT, env=environ, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) == 3
+
+
 def test_the_operators_commands_for_sources_work(stack: Stack, environ: dict[str, str]) -> None:
     before = _stored(stack)
     section = OPERATING.read_text().split("## Sources and keys\n")[1].split("\n## ")[0]
@@ -124,7 +129,7 @@ def test_the_operators_commands_for_sources_work(stack: Stack, environ: dict[str
     assert script.count("make sources") >= 6
     # The tool chain is there: the tests run in it.
     script = re.sub(r"make (--silent )?sources", "make --silent --old-file=setup sources", script)
-    script = script.replace(".local/endpoints.env", str(stack.state_dir / "endpoints.env"))
+    script = script.replace(".local/client.env", str(stack.state_dir / "client.env"))
     done = subprocess.run(
         ["/bin/sh", "-euc", script], cwd=documents.ROOT, env=environ, capture_output=True, text=True, check=False
     )

@@ -271,23 +271,6 @@ def test_telemetry_is_taken_and_forgotten(server: ApiServer, stored: Stored, pat
     assert stored(answer) == []
 
 
-def test_validation_says_what_would_happen_and_stores_nothing(server: ApiServer, stored: Stored) -> None:
-    events = [
-        {"event_name": "a", "user_id": "u", "platform": "ios"},
-        {"event_id": "e-1", "event_name": "a", "platform": "ios"},
-        {"event_name": "<b>", "user_id": "u"},
-    ]
-    body = json.dumps({"events": events}).encode()
-    answer = server.request("POST", "/v1/events:validate", body, {"Authorization": f"Bearer {KEY}"})
-    assert answer.status == 200
-    assert answer.json["valid"] == 1
-    first, second = answer.json["failed"]
-    assert (first["index"], first["event_id"]) == (1, "e-1")
-    assert "edge: device_id or user_id is needed" in first["reasons"]
-    assert [reason.partition(":")[0] for reason in second["reasons"]] == ["event_name", "platform"]
-    assert stored(answer) == []
-
-
 def test_keys_are_in_no_log(server: ApiServer) -> None:
     secret = "sk_" + secrets.token_hex(12)
     _post(server, "/2/httpapi", _amplitude(key=secret))

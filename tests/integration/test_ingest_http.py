@@ -110,7 +110,7 @@ def test_metrics_are_a_closed_list_and_count(server: ApiServer) -> None:
         (line,) = [line for line in server.get("/metrics").body.decode().splitlines() if line.startswith(name + " ")]
         return float(line.rpartition(" ")[2])
 
-    accepted, rejected = 'ingest_events_total{verdict="accepted"}', 'ingest_events_total{verdict="rejected"}'
+    accepted, rejected = 'ingest_events_total{verdict="accepted"}', 'ingest_events_total{verdict="quarantined"}'
     server.post({"events": [EVENT, {}]})
     before = value(accepted), value(rejected), value("ingest_store_seconds_count")
     body = json.dumps({"events": [EVENT, EVENT, {}]}).encode()

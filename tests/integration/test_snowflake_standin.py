@@ -119,6 +119,7 @@ def test_ddl_is_accepted_and_repeatable(warehouse: SnowflakeConnection, statemen
         ("GREATEST(1, NULL)", None),
         ("TO_TIMESTAMP_NTZ(1795437045123456, 6)", MOMENT),
         ("TRY_TO_TIMESTAMP_NTZ('no time')", None),
+        ("TO_VARCHAR(TO_BINARY('grün', 'UTF-8'), 'UTF-8')", "grün"),
         ("TO_CHAR(TS, 'YYYY-MM-DD\"T\"HH24:MI:SS')", "2026-11-23T12:30:45"),
         ("SHA2('x', 256)", "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"),
         ("TO_DATE(TS)", dt.date(2026, 11, 23)),

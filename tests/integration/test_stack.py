@@ -90,10 +90,14 @@ def test_state_survives_and_no_process_does(state_dir: Path) -> None:
     with Stack(state_dir, parts=("azurite",), ports="free") as stack:
         keys = stack.endpoints["LOCAL_WRITE_KEY_PHONE_APP"]
         assert len(processes.members(state_dir)) == 2  # supervisord and Azurite
-        assert (state_dir / "endpoints.env").stat().st_mode & 0o777 == 0o600
+        for name in ("endpoints.env", "client.env"):
+            assert (state_dir / name).stat().st_mode & 0o777 == 0o600
+        assert keys in (state_dir / "client.env").read_text()
+        assert stack.endpoints["PIPELINE_PSEUDONYM_KEY"] not in (state_dir / "client.env").read_text()
         _container(stack, "kept", create=True)
     assert processes.members(state_dir) == []
     assert not (state_dir / "endpoints.env").exists()
+    assert not (state_dir / "client.env").exists()
     with Stack(state_dir, parts=("azurite",), ports="free") as stack:
         assert stack.endpoints["LOCAL_WRITE_KEY_PHONE_APP"] == keys
         assert _container(stack, "kept", create=False)

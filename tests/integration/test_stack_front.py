@@ -61,9 +61,14 @@ class Front:
     def supervisor(self) -> psutil.Process:
         return next(member for member in processes.members(self.state) if "local.supervise" in member.cmdline())
 
-    def command(self, name: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(PYTHON), "-m", "local", name], cwd=ROOT, env=self.environ, capture_output=True, text=True, check=False
+            [str(PYTHON), "-m", "local", *arguments],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def expect_nothing_left(self) -> None:
@@ -97,6 +102,7 @@ def test_signal_stops_everything(front: Front, number: signal.Signals) -> None:
     assert processes.members(front.state) == []
     assert "nothing is left running" in front.output()
     assert not (front.state / "endpoints.env").exists()
+    assert not (front.state / "client.env").exists()
 
 
 def test_signal_while_it_starts_stops_everything(front: Front) -> None:
@@ -179,10 +185,10 @@ def test_stop_status_and_clean_from_another_shell(front: Front) -> None:
     status = front.command("status")
     assert status.returncode == 0
     assert re.search(r"azurite +ready +\d+ +\d+ s 127\.0\.0\.1:\d+ +restarts 0", status.stdout)
-    refused = front.command("clean")
+    refused = front.command("clean", "--outside")
     assert refused.returncode == 1
     assert "runs already" in refused.stderr
     assert front.command("stop").returncode == 0
     assert process.wait(_PATIENCE_SECONDS) == 0
-    assert front.command("clean").returncode == 0
+    assert front.command("clean", "--outside").returncode == 0
     assert not front.state.exists()

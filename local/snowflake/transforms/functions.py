@@ -29,6 +29,7 @@ FORMAT = (
     ("AM", "%p"),
     ("PM", "%p"),
 )
+_UTF_8 = ("UTF-8", "UTF8")
 
 
 def count_if(expression: Expr, _session: Session) -> Expr:
@@ -45,13 +46,15 @@ def division(expression: Expr, _session: Session) -> Expr:
 
 
 def to_char(expression: Expr, _session: Session) -> Expr:
-    """Snowflake's TO_CHAR(time, format); sqlglot leaves the format out for DuckDB."""
+    """Snowflake's TO_CHAR(time, format), for which sqlglot leaves the format out, and TO_CHAR(binary, 'UTF-8')."""
     given = expression.args.get("format")
     if given is None:
         return expression
     if not isinstance(given, exp.Literal):
         message = "The stand-in knows TO_CHAR with a literal format only."
         raise ProgrammingError(msg=message, errno=9999, sqlstate="0A000")
+    if given.name.upper() in _UTF_8:
+        return exp.Anonymous(this="decode", expressions=[expression.this.copy()])
     return exp.func("strftime", expression.this.copy(), exp.Literal.string(_strftime(given.name)), dialect="duckdb")
 
 

@@ -2,11 +2,10 @@
 // The page's origin is not the API's, so every request is judged by the browser's cross-origin rules.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { join } from "node:path";
+import { launch } from "./chromium.mjs";
 import { leave, line, order, outcome, outcomesOrPatience, paced, require } from "./protocol.mjs";
 
 const puppeteer = require("puppeteer-core").default;
-const chromium = process.argv[3];
 const bundle = readFileSync(require.resolve("@amplitude/analytics-browser/lib/scripts/amplitude-min.umd.js"));
 const page = '<!doctype html><meta charset="utf-8"><title>Shop</title><script src="/sdk.js"></script>';
 
@@ -16,27 +15,13 @@ const site = createServer((request, response) => {
   response.end(script ? bundle : page);
 }).listen(0, "127.0.0.1");
 await new Promise((listening) => site.once("listening", listening));
-const browser = await launch();
+const browser = await launch(puppeteer, process.argv[3]);
 try {
   await drive(await browser.newPage());
 } finally {
   await browser.close();
 }
 leave();
-
-// With the libraries and fonts that came with it; and whatever it looks up, only this machine is there.
-function launch() {
-  const libraries = join(chromium, "al2023", "lib");
-  return puppeteer.launch({
-    executablePath: join(chromium, "chromium"),
-    headless: "shell",
-    // It ends when this process does, however that ends.
-    pipe: true,
-    args: ["--no-sandbox", "--no-zygote", "--disable-gpu", "--disable-dev-shm-usage", "--accept-lang=de-DE",
-      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
-    env: { ...process.env, LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: join(chromium, "fonts") },
-  });
-}
 
 async function drive(tab) {
   const own = [`http://127.0.0.1:${site.address().port}/`, order.url + "/"];

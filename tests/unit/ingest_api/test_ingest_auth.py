@@ -38,14 +38,18 @@ def test_no_key(header: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "outcome"),
-    [("Bearer key-9", Outcome.UNKNOWN_KEY), ("Bearer key-2", Outcome.SOURCE_DISABLED)],
+    ("header", "outcome", "source_id", "digits"),
+    [
+        ("Bearer key-9", Outcome.UNKNOWN_KEY, "", hash_key("key-9")[:8]),
+        ("Bearer key-2", Outcome.SOURCE_DISABLED, "web", ""),
+    ],
 )
-def test_a_key_that_may_not_send(header: str, outcome: Outcome) -> None:
+def test_a_key_that_may_not_send(header: str, outcome: Outcome, source_id: str, digits: str) -> None:
     with pytest.raises(RefusedError) as caught:
         authenticate(write_key(header), REGISTRY)
     assert caught.value.outcome is outcome
     assert "key-" not in caught.value.message
+    assert (caught.value.source_id, caught.value.key_fingerprint) == (source_id, digits)
 
 
 def test_without_a_registry_the_client_tries_again() -> None:

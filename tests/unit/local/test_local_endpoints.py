@@ -15,6 +15,7 @@ from include.migrate import MigrationSettings
 from include.settings import pipeline_settings
 from local import endpoints
 from local.credentials import Credentials, load_or_create, write_private
+from local.environment import require_known
 from local.ports import free_ports
 from local.processes import TAG
 from local.settings import PORTS, LocalSettings
@@ -51,7 +52,7 @@ def test_credentials_of_an_older_state_get_what_they_lack(tmp_path: Path, creden
 def test_shell_reads_back_every_value(tmp_path: Path, built: dict[str, str]) -> None:
     file = tmp_path / "endpoints.env"
     built["ODD"] = 'it\'s "odd" $HOME `x` \\ #'
-    file.write_text(endpoints.as_shell(built))
+    file.write_text(endpoints.as_shell(built, "endpoints.env"))
     script = 'set -a; . "$1"; set +a; exec env -0'
     done = subprocess.run(
         ["/bin/sh", "-c", script, "sh", file], env={"PATH": "/usr/bin:/bin"}, capture_output=True, check=True
@@ -79,3 +80,15 @@ def test_connections_have_the_form_that_airflow_reads(built: dict[str, str]) -> 
 def test_everything_listens_on_this_machine_only(built: dict[str, str]) -> None:
     assert built["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert not [name for name, value in built.items() if "0.0.0.0" in value or "localhost" in value]  # noqa: S104
+
+
+def test_clients_get_addresses_and_write_keys_and_nothing_else(built: dict[str, str]) -> None:
+    names = {
+        "LOCAL_URL_INGEST", "LOCAL_URL_AIRFLOW", "LOCAL_URL_AMPLITUDE", "LOCAL_WRITE_KEY_PHONE_APP",
+        "LOCAL_WRITE_KEY_WEB_APP", "LOCAL_WRITE_KEY_CAR_APP",
+    }  # fmt: skip
+    assert endpoints.for_clients(built) == {name: built[name] for name in names}
+
+
+def test_a_shell_that_sourced_everything_can_start_the_stack(built: dict[str, str]) -> None:
+    require_known(built)

@@ -9,7 +9,7 @@ import pytest
 from include.errors import SetupError
 from local.credentials import load_or_create
 from local.endpoints import build
-from local.parts import EVERYTHING, Part, catalogue, choose
+from local.parts import EVERYTHING, Part, catalogue, choose, temporary
 from local.ports import free_ports
 from local.settings import PORTS, LocalSettings
 
@@ -58,3 +58,8 @@ def test_no_secret_is_on_a_command_line(parts: dict[str, Part], tmp_path: Path) 
     words = [word for part in parts.values() for word in part.command]
     assert not [word for word in words for secret in secrets if secret in word]
     assert not [word for word in words if "AccountKey" in word]
+
+
+def test_what_the_warehouse_writes_in_passing_stays_in_the_state(parts: dict[str, Part], tmp_path: Path) -> None:
+    assert parts["snowflake"].command[:2] == ("env", f"TMPDIR={temporary(tmp_path)}")
+    assert temporary(tmp_path).is_relative_to(tmp_path)

@@ -86,3 +86,18 @@ def test_a_broken_file_stops_the_start(path: Path, credentials: Credentials) -> 
     with pytest.raises(SetupError, match="is not a list of sources"):
         sources.complete(path, credentials)
     assert path.read_text() == "{"
+
+
+@pytest.mark.parametrize("arguments", [[], ["list"], ["check"], ["rotate", "phone-app"]])
+def test_before_the_first_start_the_next_step_is_named(tmp_path: Path, arguments: list[str]) -> None:
+    ended = subprocess.run(
+        [PYTHON, "-m", "local.sources", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "LOCAL_STATE_DIR": str(tmp_path / "state")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "There are no sources yet; run `make run` once, or add one with `create`.\n"
+    assert not (tmp_path / "state").exists()

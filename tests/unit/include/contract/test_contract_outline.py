@@ -105,3 +105,19 @@ def test_parts_have_every_event_once_and_in_order(events: list[Any], about: dict
     assert all({key: value for key, value in part.items() if key != "batch"} == about for part in found)
     assert [part.start for part in parts] == [sum(one.events for one in parts[:n]) for n in range(len(parts))]
     assert all(len(part.body) <= limit or part.events == 1 for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"garbage", "malformed JSON: invalid character (byte 0)"),
+        (b"", "malformed JSON: Input data was truncated"),
+        (b'{"api_key":"k","events":[{]}', "malformed JSON: expected '\"' (byte 26)"),
+        (b"[]", "Expected object, got array"),
+    ],
+)
+@pytest.mark.parametrize("events_key", ["events", ""])
+def test_a_body_that_cannot_be_read_is_told_where(body: bytes, said: str, events_key: str) -> None:
+    with pytest.raises(NotARequestError) as caught:
+        write_key_of(body, events_key, "api_key")
+    assert str(caught.value) == said

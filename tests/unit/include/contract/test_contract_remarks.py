@@ -1,0 +1,42 @@
+"""What `:validate` remarks beside its verdict: all of it is taken, and hardly meant."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from include.contract.event import parse
+from include.contract.extra import request_fields
+from include.contract.remarks import remarks
+
+EVENT = {"event_name": "opened", "occurred_at": "2026-11-22T10:00:00Z", "consent": {"analytics": True}}
+
+
+def _said(*events: dict[str, Any], **around: Any) -> list[str]:
+    body = json.dumps({**around, "events": events or [EVENT]}).encode()
+    return list(remarks(parse(body), request_fields(body, "events"), "sent_at"))
+
+
+def test_nothing_is_said_of_what_is_as_it_should_be() -> None:
+    assert _said() == []
+    assert _said(sent_at="2026-11-22T10:00:00Z", batch="small") == []
+    assert _said(sent_at=None) == []
+
+
+def test_a_time_of_sending_that_cannot_be_read() -> None:
+    (said,) = _said(sent_at="yesterday")
+    assert said == (
+        'sent_at: "yesterday" is no time (RFC 3339 with offset); clocks are not corrected, and EXTRA keeps it'
+    )
+
+
+def test_what_is_too_much_beside_the_events() -> None:
+    (said,) = _said(debug="x" * 5_000)
+    assert said == "beside the events are 5,012 bytes; above 4,096 they are dropped and counted"
+
+
+def test_events_without_time_and_consent_are_counted() -> None:
+    assert _said(EVENT, {"event_name": "opened"}, {"event_name": 7}) == [
+        "occurred_at: missing in 1 of 2 events; their time is that of their arrival",
+        "consent: missing in 1 of 2 events; they reach no vendor",
+    ]
