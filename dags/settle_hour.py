@@ -43,8 +43,8 @@ PARAMS = {
         enum=["check", "heal", "reload", "restate", "redrive"],
         description="check writes nothing and says what each mode would do; hourly runs always heal",
     ),
-    "reason": Param("", type="string", description="Why; needed by every mode but check, and kept"),
-    "requested_by": Param("", type="string", description="Who asks, where Airflow does not know it"),
+    "reason": Param(None, type=["null", "string"], description="Why; needed by every mode but check, and kept"),
+    "requested_by": Param(None, type=["null", "string"], description="Who asks, where Airflow does not know it"),
     "publish": Param(default=False, type="boolean", description="Offer to vendors what they were not offered yet"),
     "occurred_from": Param(
         None,
