@@ -27,13 +27,6 @@ _REASON_CHARACTERS = 100
 _EVENTS = "events"
 
 
-class _Id(msgspec.Struct, gc=False):
-    event_id: str | None = None
-
-
-_id = msgspec.json.Decoder(_Id)
-
-
 async def post_events(request: Request, services: Services) -> Response:
     """Store one batch; the answer 200 means that every event is durable, the bad ones among them."""
     api = services.configuration.api
@@ -93,7 +86,7 @@ def _without_large(checked: edge.Checked, inflated: bytes, limit: int) -> edge.C
     return msgspec.structs.replace(
         checked,
         rejected=dict(sorted({**checked.rejected, **dict.fromkeys(large, reason)}.items())),
-        event_ids={**checked.event_ids, **{index: _id.decode(raw).event_id for index, raw in large.items()}},
+        event_ids={**checked.event_ids, **{index: edge.readable_id(raw) for index, raw in large.items()}},
     )
 
 

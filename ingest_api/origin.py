@@ -31,15 +31,17 @@ class Origin:
         peer = scope.client.rpartition(":")[0].strip("[]")
         is_gateway = self._is_trusted(peer)
         if is_gateway and self._country_header:
-            found["country"] = _clean(scope.headers.get(self._country_header), _COUNTRY_CHARACTERS)
+            # A gateway that appends writes last; whatever stands before may be the client's own.
+            countries = scope.headers.get_all(self._country_header) or [""]
+            found["country"] = _clean(countries[-1], _COUNTRY_CHARACTERS)
         if self._keep_ip:
-            forwarded = scope.headers.get("x-forwarded-for") if is_gateway else None
+            forwarded = scope.headers.get_all("x-forwarded-for") if is_gateway else []
             found["client_ip"] = truncated(self._client(forwarded) or peer)
         return found
 
-    def _client(self, forwarded: str | None) -> str:
+    def _client(self, forwarded: list[str]) -> str:
         """Return the last address that no trusted gateway added: what stands before it anybody may have written."""
-        for address in reversed([part.strip() for part in (forwarded or "").split(",")]):
+        for address in reversed([_without_port(part.strip()) for part in ",".join(forwarded).split(",")]):
             if not self._is_trusted(address):
                 return address
         return ""
@@ -50,6 +52,13 @@ class Origin:
         except ValueError:
             return False
         return any(parsed in network for network in self._trusted)
+
+
+def _without_port(address: str) -> str:
+    """Return the address of `1.2.3.4:567` or `[::1]:567`, as some gateways write it."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def truncated(address: str) -> str:

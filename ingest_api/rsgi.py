@@ -17,6 +17,9 @@ class RequestHeaders(Protocol):
     def get(self, key: str, default: str | None = None) -> str | None:
         """Return the first value of a header."""
 
+    def get_all(self, key: str) -> list[str]:
+        """Return all values of a header, in the order in which they came."""
+
 
 class Scope(Protocol):
     """What is known of a request before its body."""

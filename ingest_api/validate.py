@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from include.contract import verdict
+from include.contract import edge, verdict
 from include.contract.dialects import reader
 from include.contract.envelope import Envelope
 from include.contract.event import Parsed
@@ -50,6 +50,10 @@ async def post_validate(request: Request, services: Services) -> Response:
     return Response(await storing.off_loop(len(text), lambda: _foreseen(request, source, text, known, api)))
 
 
+def _shown(event_id: str | None) -> str | None:
+    return None if event_id is None else event_id[: edge.MOST_ID_CHARACTERS]
+
+
 def _foreseen(request: Request, source: Source, body: bytes, known: Mapping[str, str], api: Settings) -> bytes:
     try:
         form = _form(body, api.max_events)
@@ -61,7 +65,7 @@ def _foreseen(request: Request, source: Source, body: bytes, known: Mapping[str,
     failed = []
     for index, event in enumerate(parsed.events):
         if reasons := verdict.failures(parsed, index, rejected, request.received_at):
-            failed.append({"index": index, "event_id": event.event_id, "reasons": reasons})
+            failed.append({"index": index, "event_id": _shown(event.event_id), "reasons": reasons})
     beside = request_fields(body, form.events_key)
     return msgspec.json.encode(
         {

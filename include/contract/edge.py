@@ -65,6 +65,8 @@ class _Id(msgspec.Struct, gc=False):
 _request = msgspec.json.Decoder(_Request)
 _event = msgspec.json.Decoder(_Event)
 _id = msgspec.json.Decoder(_Id)
+MOST_ID_CHARACTERS = 255
+"""An id may be as long as the whole body, and the answer must not."""
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -118,7 +120,7 @@ def _check_each(body: bytes, max_events: int) -> Checked:
         event, reason = _check_one(raw)
         if reason:
             rejected[index] = reason
-            event_ids[index] = _readable_id(raw)
+            event_ids[index] = readable_id(raw)
         elif key is None and event:
             key = event.device_id or event.user_id
     return Checked(len(events), key, rejected, event_ids)
@@ -149,8 +151,10 @@ def _reason(error: Exception) -> str:
     return f"{place}: {text[:1].lower()}{text[1:]}" if place else text
 
 
-def _readable_id(raw: bytes) -> str | None:
+def readable_id(raw: bytes) -> str | None:
+    """Return the id of an event that is not taken, as far as it is shown to the client; None where there is none."""
     try:
-        return _id.decode(raw).event_id
+        event_id = _id.decode(raw).event_id
     except _BROKEN:
         return None
+    return None if event_id is None else event_id[:MOST_ID_CHARACTERS]

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 
 
 class Headers:
-    """Request headers as RSGI has them: names in lower case."""
+    """Request headers as RSGI has them: names in lower case; a line break parts the values of repeated ones."""
 
     def __init__(self, found: dict[str, str] | None = None) -> None:
         self._found = found or {}
 
     def get(self, key: str, default: str | None = None) -> str | None:
-        return self._found.get(key, default)
+        return self.get_all(key)[0] if key in self._found else default
+
+    def get_all(self, key: str) -> list[str]:
+        return self._found[key].split("\n") if key in self._found else []
 
 
 @dataclass

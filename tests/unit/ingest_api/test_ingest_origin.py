@@ -32,6 +32,10 @@ def test_a_trusted_gateway_is_believed() -> None:
     assert found == {"user_agent": "", "country": "DE", "client_ip": "198.51.100.0"}
 
 
+def test_the_country_is_the_one_that_the_gateway_appended() -> None:
+    assert _origin().of(scope(client=GATEWAY, x_country="XX\nDE"))["country"] == "DE"
+
+
 def test_nobody_else_is() -> None:
     found = _origin().of(scope(client="203.0.113.5:1", x_country="DE", x_forwarded_for="198.51.100.77"))
     assert found == {"user_agent": "", "client_ip": "203.0.113.0"}
@@ -45,6 +49,10 @@ def test_nobody_else_is() -> None:
         ("10.1.1.1", "10.0.0.0"),  # gateways all the way: the nearest peer
         ("", "10.0.0.0"),
         ("not an address", ""),
+        ("1.1.1.1\n198.51.100.77", "198.51.100.0"),  # a gateway that adds a line of its own
+        ("198.51.100.77:4711", "198.51.100.0"),
+        ("[2001:db8:1::7]:4711", "2001:db8:1::"),
+        ("2001:db8:1::7", "2001:db8:1::"),
     ],
 )
 def test_the_last_address_that_no_gateway_wrote(forwarded: str, kept: str) -> None:

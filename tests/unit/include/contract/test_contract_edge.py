@@ -146,3 +146,9 @@ def test_more_events_than_a_request_may_have_are_counted_and_not_looked_at() -> 
     bad = edge.check(_body({}, {}, {}), max_events=2)
     assert (bad.event_count, bad.rejected, bad.event_ids) == (3, {}, {})
     assert len(edge.check(_body({}, {}), max_events=2).rejected) == 2
+
+
+def test_an_id_as_long_as_the_body_is_not_sent_back_whole() -> None:
+    checked = edge.check(b'{"events":[{"event_name":"a","device_id":"d","event_id":"%s"}]}' % (b"i" * 1_000_000))
+    assert list(checked.rejected) == [0]
+    assert checked.event_ids == {0: "i" * 255}
