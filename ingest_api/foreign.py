@@ -10,7 +10,7 @@ import msgspec
 from include.contract.extra import request_fields
 from include.contract.outline import Outline, masked, outline, write_key_of
 from include.contract.sources import Source
-from include.contract.splitting import NotARequestError, listed_twice
+from include.contract.splitting import NotARequestError, listed_twice, split
 from ingest_api import auth, storing
 from ingest_api.body import Body
 from ingest_api.counts import require_count, require_few
@@ -82,10 +82,11 @@ async def _take(
     if source is None:
         # Before anybody looks at the events: of those a body from anywhere may have millions.
         key = await storing.off_loop(size, lambda: _key(got, dialect, events_key))
-        source = _source(request, services, key or auth.key_in_url(request.scope))
+        key = key or auth.key_in_url(request.scope)
+        source = _source(request, services, key)
     seen = await storing.off_loop(size, lambda: _look(got, dialect, events_key, api.max_events))
     services.rates.charge(source, seen.device, len(seen.events))
-    got = await storing.off_loop(size, lambda: _without_key(got, seen, services))
+    got = await storing.off_loop(size, lambda: _without_key(got, seen, key or "", services))
     taken = Taken(
         source=source,
         dialect=name(seen) if name else dialect.name,
@@ -94,7 +95,8 @@ async def _take(
         event_count=len(seen.events),
         device=seen.device,
         events_key=events_key,
-        cut=lambda: (request_fields(got.inflated, events_key), seen.events),
+        # Cut anew, because the events that were looked at may have had the key in them.
+        cut=lambda: (request_fields(got.inflated, events_key), split(got.inflated, events_key)),
         known={**services.origin.of(request.scope), "platform": source.platform, **known},
     )
     await storing.store(request, services, taken)
@@ -139,10 +141,19 @@ def _source(request: Request, services: Services, key: str | None) -> Source:
     return source
 
 
-def _without_key(got: Body, seen: Outline, services: Services) -> Body:
-    """Take a valid write key out of the body: it must not be stored. Nothing else is touched."""
-    key, registry = seen.write_key, services.sources.current()
-    if key is None or seen.key_literal is None or registry is None or registry.find(key) is None:
+def _without_key(got: Body, seen: Outline, used: str, services: Services) -> Body:
+    """Take valid write keys out of the body, wherever a client put them: they must not be stored.
+
+    That is the key of the body, as it is spelled there, and the one that the request was let in with.
+    """
+    registry = services.sources.current()
+    literals = {msgspec.json.encode(used)} if used else set()
+    if seen.key_literal and seen.write_key and registry and registry.find(seen.write_key):
+        literals.add(seen.key_literal)
+    text = got.inflated
+    for literal in literals:
+        if literal in text:
+            text = masked(text, literal)
+    if text is got.inflated:
         return got
-    text = masked(got.inflated, seen.key_literal)
     return Body(compressed(text) if got.encoding == "gzip" else text, text, got.encoding)

@@ -93,6 +93,20 @@ def test_segment_single_calls(server: ApiServer, stored: Stored, call: str, shor
     assert (event.event_name, event.event_id) == ("opened" if call == "track" else call, f"m-{call}")
 
 
+@pytest.mark.parametrize(("path", "body"), [
+    ("/v1/batch", {"batch": [{**TRACK, "writeKey": KEY}]}),
+    ("/v1/track", {**TRACK, "properties": {"key": KEY}}),
+    ("/2/httpapi", {"apiKey": KEY, "events": [{"event_type": "a", "user_id": "u"}]}),
+])  # fmt: skip
+def test_the_key_is_stored_nowhere_wherever_a_client_put_it(
+    server: ApiServer, stored: Stored, path: str, body: dict[str, Any]
+) -> None:
+    (record,) = stored(_post(server, path, body, BASIC))
+    assert KEY.encode() not in record.value
+    assert record.value == json.dumps(body).encode().replace(KEY.encode(), b"***")
+    assert not any(KEY in text for text in record.headers.values())
+
+
 def test_rudderstack(server: ApiServer, stored: Stored) -> None:
     device = base64.b64encode(b"d-9").decode()
     headers = {**BASIC, "AnonymousId": device, "SentAt": "2026-11-22T10:00:00.000Z"}
