@@ -31,23 +31,40 @@ class Delivery:
         """
         spool = self._spool
         if spool is None:
-            await self._publisher.send(key, value, headers)
+            await self._send(key, value, headers)
             return
         if self._publisher.unacknowledged_at is None or spool.problem():
             try:
-                await self._publisher.send(key, value, headers)
+                await self._send(key, value, headers)
             except RefusedError as refused:
                 if refused.outcome not in _SPOOLED:
                     raise
             else:
                 return
-        await spool.append(key, value, self._marked(key, value, headers))
-
-    def _marked(self, key: str | None, value: bytes, headers: Headers) -> list[tuple[str, bytes | None]]:
-        """Return the headers as bytes, with the time of spooling; a record that Kafka would never take is refused."""
-        pairs = [*headers, ("spooled_at", format_time(datetime.now(UTC)))]
-        found = [(name, text.encode() if isinstance(text, str) else text) for name, text in pairs]
-        size = len(value) + len(key or "") + sum(len(name) + len(text or b"") for name, text in found)
-        if size + _KAFKA_OVERHEAD_BYTES > self._max_record_bytes:
+        marked = _marked(headers)
+        if not self._fits(key, value, marked):
             raise RefusedError(Outcome.RECORD_TOO_LARGE)
-        return found
+        await spool.append(key, value, marked)
+
+    async def _send(self, key: str | None, value: bytes, headers: Headers) -> None:
+        """Send; where Kafka calls a record too large that our topic has to take, the topic is wrong, not the client.
+
+        Clients delete what is answered 413.
+        """
+        try:
+            await self._publisher.send(key, value, headers)
+        except RefusedError as refused:
+            if refused.outcome is Outcome.RECORD_TOO_LARGE and self._fits(key, value, _marked(headers)):
+                raise RefusedError(Outcome.NOT_ACKNOWLEDGED) from refused
+            raise
+
+    def _fits(self, key: str | None, value: bytes, headers: list[tuple[str, bytes | None]]) -> bool:
+        """Tell whether a topic that is as it should be takes the record."""
+        size = len(value) + len(key or "") + sum(len(name) + len(text or b"") for name, text in headers)
+        return size + _KAFKA_OVERHEAD_BYTES <= self._max_record_bytes
+
+
+def _marked(headers: Headers) -> list[tuple[str, bytes | None]]:
+    """Return the headers as bytes, with the time of spooling."""
+    pairs = [*headers, ("spooled_at", format_time(datetime.now(UTC)))]
+    return [(name, text.encode() if isinstance(text, str) else text) for name, text in pairs]

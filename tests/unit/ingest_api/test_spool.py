@@ -139,10 +139,25 @@ def test_records_of_a_silent_partition_do_not_hold_back_the_others(tmp_path: Pat
     in_house(tmp_path, use)
 
 
+def test_a_record_that_the_topic_has_to_take_is_spooled_where_kafka_calls_it_too_large(tmp_path: Path) -> None:
+    async def use(house: House) -> None:
+        house.kafka.refusals = {b"live": Outcome.RECORD_TOO_LARGE, bytes(9 * MIB): Outcome.RECORD_TOO_LARGE}
+        assert await house.store(bytes(9 * MIB)) == "record_too_large"
+        assert await house.store(b"live") == "stored"
+        house.kafka.refusals = {}
+        await house.drain()
+        assert house.kafka.taken == [b"live"]
+        alone = Delivery(cast("Publisher", house.kafka), None, 8 * MIB)
+        house.kafka.refusals = {b"live": Outcome.RECORD_TOO_LARGE}
+        with pytest.raises(RefusedError) as caught:
+            await alone.store("k", b"live", [])
+        assert caught.value.outcome is Outcome.NOT_ACKNOWLEDGED
+
+    in_house(tmp_path, use)
+
+
 def test_what_is_too_large_is_refused_before_and_set_aside_after(tmp_path: Path) -> None:
     async def use(house: House) -> None:
-        house.kafka.refusals = {b"live": Outcome.RECORD_TOO_LARGE}
-        assert await house.store(b"live") == "record_too_large"
         house.kafka.everything = Outcome.NOT_ACKNOWLEDGED
         assert await house.store(bytes(9 * MIB)) == "record_too_large"
         assert await house.store(b"later") == "stored"
