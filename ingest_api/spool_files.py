@@ -83,6 +83,10 @@ class SpoolFiles:
             segment = self._sealed[0]
             try:
                 frames = self._scan(segment)
+            except FileNotFoundError:
+                # Somebody deleted it. Kept on the books, it would age until the spool takes nothing more.
+                log.error("spool_file_gone", extra={"file": str(segment.path), "records": segment.records})  # noqa: TRY400
+                frames = []
             except OSError:
                 self.postpone(segment)
                 raise

@@ -156,6 +156,22 @@ def test_a_record_that_the_topic_has_to_take_is_spooled_where_kafka_calls_it_too
     in_house(tmp_path, use)
 
 
+def test_a_file_that_somebody_deleted_is_named_and_does_not_age_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def use(house: House) -> None:
+        house.kafka.everything = Outcome.NOT_ACKNOWLEDGED
+        assert await house.store(b"1") == "stored"
+        for file in tmp_path.rglob("*.spool"):
+            file.unlink()
+        house.kafka.everything = None
+        await house.drain()
+        assert house.spool.status()[:3] == (0, 0, 0.0)
+        assert "spool_file_gone" in [record.message for record in caplog.records]
+
+    in_house(tmp_path, use)
+
+
 def test_what_is_too_large_is_refused_before_and_set_aside_after(tmp_path: Path) -> None:
     async def use(house: House) -> None:
         house.kafka.everything = Outcome.NOT_ACKNOWLEDGED
