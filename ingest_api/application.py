@@ -28,6 +28,7 @@ _MASSES = (429, 503)
 _SAME_REFUSAL_SECONDS = 1.0
 _COLLECT_AFTER = (20_000, 50, 100)
 """A request makes no cycles: looking for them after every 700 new objects, as Python does, finds nothing 99 times."""
+_SLASHES = re.compile("//+")
 _SHOWN_PATH = re.compile(r"[^/]{16,}")
 """Long parts of a path may be keys, which must not get into a log."""
 
@@ -86,6 +87,10 @@ class Application:
 
     def _route(self, path: str) -> str:
         """Return the path of the table that a request's path belongs to; empty where there is none."""
+        if path in self._routes:
+            return path
+        # An SDK's base URL with a slash at its end gives /v1//batch; some SDKs give up for good on a 404.
+        path = _SLASHES.sub("/", path).rstrip("/") or "/"
         if path in self._routes:
             return path
         return next((route for pattern, route in self._patterns if pattern.fullmatch(path)), "")

@@ -107,6 +107,11 @@ def test_the_key_is_stored_nowhere_wherever_a_client_put_it(
     assert not any(KEY in text for text in record.headers.values())
 
 
+@pytest.mark.parametrize("path", ["/v1//batch", "//v1/batch/", "/v1/batch/"])
+def test_a_slash_too_many_is_forgiven(server: ApiServer, path: str) -> None:
+    assert _post(server, path, {"batch": [TRACK]}, BASIC).status == 200
+
+
 def test_rudderstack(server: ApiServer, stored: Stored) -> None:
     device = base64.b64encode(b"d-9").decode()
     headers = {**BASIC, "AnonymousId": device, "SentAt": "2026-11-22T10:00:00.000Z"}
