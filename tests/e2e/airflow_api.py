@@ -70,7 +70,18 @@ class Airflow:
     def backfill(self, dag_id: str, start: datetime, end: datetime) -> int:
         """Run a range again, whole runs included; returns the backfill's id."""
         body = {"from_date": start.isoformat(), "to_date": end.isoformat(), "reprocess_behavior": "completed"}
-        return int(self.post("backfills", dag_id=dag_id, max_active_runs=2, **body)["id"])
+        for _ in range(_TRIES):
+            try:
+                return int(self.post("backfills", dag_id=dag_id, max_active_runs=2, **body)["id"])
+            except RuntimeError as error:
+                if "Database is locked" not in str(error):
+                    raise
+            # What SQLite did not let it finish stays behind as a backfill that never ends.
+            for one in self.get("backfills", dag_id=dag_id)["backfills"]:
+                if one["completed_at"] is None:
+                    self._answer(self._session.put(f"{self._url}/backfills/{one['id']}/cancel", timeout=60))
+            time.sleep(2 * _POLL_SECONDS)
+        raise TimeoutError(f"Airflow's database stays locked: no backfill of {dag_id}")
 
     def await_backfill(self, backfill_id: int, timeout_seconds: float) -> None:
         """Wait until the backfill is over."""

@@ -171,7 +171,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
 
 def meet(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None:
     """Make two callers of a function wait for each other before they go on."""
-    original, barrier = getattr(where, name), threading.Barrier(2, timeout=60)
+    original, barrier = getattr(where, name), threading.Barrier(2, timeout=180)
     waiting = threading.local()
 
     def together(*args: Any, **kwargs: Any) -> Any:

@@ -25,8 +25,18 @@ from tests.unit.test_runbooks import PAGES, RUNBOOKS
 pytestmark = pytest.mark.usefixtures("gx")
 TRACED = "order-4711"
 QUERIES = [(page, query) for page in PAGES for query in documents.blocks(page, "sql")]
-SCRIPTS = [page for page in PAGES if any("-m airflow" not in one for one in documents.blocks(page, "sh"))]
-"""Airflow's commands are read by Airflow's own parser in tests/unit/test_docs.py."""
+
+
+def typed(page: Path) -> str:
+    """Return a page's commands, but those that need an Airflow, which does not run here.
+
+    Airflow's own parser reads its commands in tests/unit/test_docs.py; tests/e2e/test_backfill.py runs `make backfill`.
+    """
+    blocks = [one for one in documents.blocks(page, "sh") if "-m airflow" not in one]
+    return "\n".join(line for one in blocks for line in one.splitlines() if not line.startswith("make backfill"))
+
+
+SCRIPTS = [page for page in PAGES if typed(page)]
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +85,8 @@ def _lose(stack: Stack) -> None:
 
 def run(stack: Stack, environ: dict[str, str], page: Path) -> str:
     """Run a page's shell blocks in order, as somebody who types them."""
-    # Airflow does not run here; what needs it is run by the end-to-end tests.
-    blocks = [one for one in documents.blocks(page, "sh") if "-m airflow" not in one]
-    script = "\n".join(line for one in blocks for line in one.splitlines() if not line.startswith("make backfill"))
     # The tool chain is there: the tests run in it.
-    script = re.sub(r"^make ", "make --silent --old-file=setup ", script, flags=re.MULTILINE)
+    script = re.sub(r"^make ", "make --silent --old-file=setup ", typed(page), flags=re.MULTILINE)
     script = script.replace(".local/endpoints.env", str(stack.state_dir / "endpoints.env"))
     done = subprocess.run(
         ["/bin/sh", "-euc", script], cwd=documents.ROOT, env=environ, capture_output=True, text=True, check=False
