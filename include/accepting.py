@@ -13,7 +13,7 @@ from include.lake import Lake, acceptance_name, part_name
 from include.manifest import Part
 from include.plans import Plan, TopicState
 from include.statements import statement
-from include.warehouse import Warehouse
+from include.warehouse import Warehouse, naive
 
 
 def standing(lake: Lake, kafka: Mapping[str, Any]) -> list[Gap]:
@@ -93,5 +93,5 @@ def _row(one: Acceptance, gap: Gap) -> dict[str, Any]:
         "records": gap.records,
         "reason": one.reason,
         "accepted_by": one.accepted_by,
-        "accepted_at": one.accepted_at.astimezone(UTC).replace(tzinfo=None),
+        "accepted_at": naive(one.accepted_at),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
 from include.distinct import Tally
@@ -46,6 +48,11 @@ class Manifest(msgspec.Struct, frozen=True):
     def dates(self) -> set[str]:
         """Dates of `occurred_at` in the files, as the MERGE needs them."""
         return {date for file in self.files for date in file.occurred_on}
+
+
+def dates_of(manifests: Iterable[Manifest]) -> set[str]:
+    """Return the dates of `occurred_at` in the files of all of them."""
+    return set().union(*(manifest.dates for manifest in manifests))
 
 
 class Part(msgspec.Struct):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import uuid4
 
 import msgspec
 
 from include import gaps
-from include.manifest import Manifest
+from include.manifest import Manifest, dates_of
 from include.statements import statement
-from include.warehouse import Warehouse, land
+from include.warehouse import Warehouse, land, naive
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -55,7 +55,7 @@ def lake_hops(manifests: Sequence[Manifest]) -> list[Hop]:
 def warehouse_hops(warehouse: Warehouse, manifests: Sequence[Manifest]) -> list[Hop]:
     """Compare the ids in the lake's files with those in EVENTS and FAILED_EVENTS, through a landing table."""
     hops = []
-    dates = set().union(*(manifest.dates for manifest in manifests))
+    dates = dates_of(manifests)
     if dates:
         with _landed(warehouse, manifests, "events", "EVENTS_TEMPLATE") as table:
             counts = warehouse.run(statement("settle/compare", "events", dates, table=table), doing="comparing EVENTS")
@@ -70,7 +70,7 @@ def warehouse_hops(warehouse: Warehouse, manifests: Sequence[Manifest]) -> list[
 
 def vendor_hop(warehouse: Warehouse, vendor: str, manifests: Sequence[Manifest]) -> Hop:
     """Compare what was offered of these batches' events with what the vendor's own export confirmed."""
-    dates = set().union(*(manifest.dates for manifest in manifests))
+    dates = dates_of(manifests)
     row: Sequence[int | None] = (0, 0, 0)
     if dates:
         values = {"vendor": vendor, "batches": [manifest.plan.plan_id for manifest in manifests]}
@@ -81,7 +81,7 @@ def vendor_hop(warehouse: Warehouse, vendor: str, manifests: Sequence[Manifest])
 
 def store(warehouse: Warehouse, hour: datetime, hops: Sequence[Hop]) -> None:
     """Replace the hour's rows in RECONCILIATION."""
-    moment = hour.astimezone(UTC).replace(tzinfo=None)
+    moment = naive(hour)
     with warehouse.transaction("settle", f"{hour:%Y-%m-%dT%H}"):
         warehouse.run(statement("settle/result", "forget"), {"hour": moment}, "replacing RECONCILIATION")
         for hop in hops:

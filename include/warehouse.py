@@ -14,7 +14,7 @@ from snowflake.connector.connection import SnowflakeConnection
 from snowflake.connector.errors import DatabaseError, Error, InterfaceError, OperationalError
 
 from include.errors import PipelineError, SetupError, TerminalError, TransientError
-from include.manifest import Manifest, StagedFile
+from include.manifest import Manifest, StagedFile, dates_of
 from include.statements import statement
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ def _merge(
     warehouse: Warehouse, events: str, failed: str, manifests: Sequence[Manifest], kind: LoadKind
 ) -> dict[str, int]:
     load_id = f"{manifests[0].plan.plan_id}+{len(manifests)}-{events[2:10]}"
-    dates = set().union(*(manifest.dates for manifest in manifests))
+    dates = dates_of(manifests)
     with warehouse.transaction("load", load_id) as loaded_at:
         if kind.name == "load":
             _require_unloaded(warehouse, manifests)
@@ -206,7 +206,7 @@ def _forget(warehouse: Warehouse, replaced: Sequence[Manifest]) -> None:
         return
     plans = sorted({manifest.plan.plan_id for manifest in replaced})
     redriven = warehouse.run(statement("load/twins", "resolved_dates"), {"plans": plans}, "reading FAILED_EVENTS")
-    dates = set().union(*(manifest.dates for manifest in replaced), (str(row[0]) for row in redriven))
+    dates = dates_of(replaced) | {str(row[0]) for row in redriven}
     if dates:
         sql = statement("load/merge", "forget", dates)
         warehouse.run(sql, {"batches": plans}, "taking the batches out of EVENTS")
@@ -238,8 +238,8 @@ def _ledger_rows(
             "load_id": values["load_id"],
             "kind": values["kind"],
             "contract_version": manifest.plan.contract_version,
-            "interval_start": _naive(manifest.plan.interval_start),
-            "interval_end": _naive(manifest.plan.interval_end),
+            "interval_start": naive(manifest.plan.interval_start),
+            "interval_end": naive(manifest.plan.interval_end),
             "envelopes": manifest.envelopes,
             "announced": manifest.announced,
             "rows_staged": manifest.rows,
@@ -253,6 +253,6 @@ def _ledger_rows(
     ]
 
 
-def _naive(moment: datetime) -> datetime:
+def naive(moment: datetime) -> datetime:
     """Return UTC without a zone, as TIMESTAMP_NTZ holds it."""
     return moment.astimezone(UTC).replace(tzinfo=None)

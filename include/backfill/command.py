@@ -10,17 +10,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
 from rich.console import Console
 
 from include import clients
 from include.backfill import follow, screen, span
 from include.backfill.airflow import Airflow, BackfillSettings
-from include.backfill.rehearsal import Rehearsal, rehearse
+from include.backfill.rehearsal import Rehearsal, rehearse, wanted
 from include.backfill.span import Span
 from include.backfill.wish import MEANINGS, MODES, Wish, wish
 from include.contract.settings import load
 from include.errors import PipelineError, SetupError
-from include.lake import Lake, sealed
+from include.lake import Lake
 from include.plans import numbered, plans_of
 from include.settings import PipelineSettings, pipeline_settings
 from include.statements import statement
@@ -97,7 +98,7 @@ def _run(options: argparse.Namespace, airflow: BackfillSettings, console: Consol
     backfill = signed_in.create(
         found.start,
         found.end - span.HOUR,
-        {name: value for name, value in _conf(asked).items() if value not in {"", None}},
+        {name: value for name, value in msgspec.to_builtins(asked).items() if value not in {"", None}},
         options.max_active_runs,
         "failed" if options.resume else "completed",
     )
@@ -120,17 +121,6 @@ def _wish(options: argparse.Namespace) -> Wish:
     return wish(parameters)
 
 
-def _conf(asked: Wish) -> dict[str, Any]:
-    return {
-        "mode": asked.mode,
-        "reason": asked.reason,
-        "requested_by": asked.requested_by,
-        "publish": asked.publish,
-        "occurred_from": asked.occurred_from and asked.occurred_from.isoformat(),
-        "occurred_to": asked.occurred_to and asked.occurred_to.isoformat(),
-    }
-
-
 def _span(options: argparse.Namespace, parts: Parts) -> Span:
     start, end, now = span.moment(options.start), span.moment(options.end), datetime.now(UTC)
     if options.occurred:
@@ -151,10 +141,7 @@ def _arrived(warehouse: Warehouse, start: datetime, end: datetime, now: datetime
 
 def _rehearsal(parts: Parts, found: Span, asked: Wish) -> Rehearsal:
     sequences = numbered(plans_of(parts.lake, found.start, found.end))
-    if asked.occurred_from:
-        known = {manifest.plan.sequence: manifest for manifest in sealed(parts.lake, sequences)}
-        sequences = [one for one in sequences if one not in known or asked.concerns(known[one].dates)]
-    return rehearse(*parts, sequences)
+    return rehearse(*parts, wanted(parts.lake, asked, sequences))
 
 
 def _running(airflow: Airflow, console: Console, environ: Mapping[str, str], *, cancel: bool) -> int:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from include.backfill.wish import Wish
 from include.errors import PipelineError
 from include.lake import Lake, sealed
+from include.manifest import dates_of
 from include.statements import statement
-from include.warehouse import Warehouse
+from include.warehouse import Warehouse, naive
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -35,7 +36,7 @@ def recorded(
     lake: Lake, warehouse: Warehouse, run: Run, wish: Wish, sequences: Sequence[int]
 ) -> Iterator[dict[str, int]]:
     """Write the row before the block and complete it after; the block puts what it did into the yielded mapping."""
-    key = {"run_id": run.run_id, "run_started_at": _naive(run.started_at), "hour": _naive(run.hour)}
+    key = {"run_id": run.run_id, "run_started_at": naive(run.started_at), "hour": naive(run.hour)}
     before = counts(lake, warehouse, sequences)
     asked = {
         "mode": wish.mode,
@@ -58,7 +59,7 @@ def recorded(
 def counts(lake: Lake, warehouse: Warehouse, sequences: Sequence[int]) -> Counts:
     """Count the rows that these plans' batches have in EVENTS and FAILED_EVENTS."""
     manifests = list(sealed(lake, sequences))
-    dates = set().union(*(manifest.dates for manifest in manifests))
+    dates = dates_of(manifests)
     batches = {"batches": [manifest.plan.plan_id for manifest in manifests]}
     if not manifests:
         return Counts(0, 0)
@@ -77,7 +78,3 @@ def _end(warehouse: Warehouse, key: dict[str, object], after: Counts, state: str
 
 def _values(found: Counts) -> dict[str, int]:
     return {"events": found.events, "failed": found.failed}
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -10,9 +10,9 @@ import msgspec
 
 from include import topic
 from include.backfill.restate import in_kafka
-from include.backfill.wish import Mode
+from include.backfill.wish import Mode, Wish
 from include.contract import event
-from include.lake import Lake, latest_manifest
+from include.lake import Lake, latest_manifest, sealed
 from include.manifest import Manifest
 from include.plans import Plan, TopicState
 from include.settings import PipelineSettings
@@ -71,6 +71,14 @@ class Rehearsal(msgspec.Struct, frozen=True):
         return "\n".join([head, *(_line(step) for step in self.steps)])
 
 
+def wanted(lake: Lake, wish: Wish, sequences: Sequence[int]) -> list[int]:
+    """Return the plans that have events of the dates asked for, and those of which that is not known yet."""
+    if not wish.has_dates:
+        return list(sequences)
+    known = {manifest.plan.sequence: manifest for manifest in sealed(lake, sequences)}
+    return [one for one in sequences if one not in known or wish.concerns(known[one].dates)]
+
+
 def rehearse(
     lake: Lake, warehouse: Warehouse, kafka: Mapping[str, Any], settings: PipelineSettings, sequences: Sequence[int]
 ) -> Rehearsal:
@@ -86,10 +94,10 @@ def rehearse(
             found for found in readers.map(lambda plan: latest_manifest(lake, plan), plans) if found is not None
         ]
     state = topic.observe(kafka, settings.kafka_topic, plans[-1].interval_end) if plans else None
-    sealed = {manifest.plan.sequence for manifest in manifests}
+    present = {manifest.plan.sequence for manifest in manifests}
     last = max(sequences, default=0)
     unloaded = set(missing_sequences(warehouse, settings.kafka_topic, last)) & set(sequences)
-    unsealed = [plan for plan in plans if plan.sequence not in sealed]
+    unsealed = [plan for plan in plans if plan.sequence not in present]
     lost = _lost(lake, manifests)
     failed = _open_failed(warehouse, manifests)
     return Rehearsal(

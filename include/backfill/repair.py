@@ -14,7 +14,7 @@ from include.backfill.restate import outdated, replace, restate
 from include.backfill.wish import Wish
 from include.lake import Lake, sealed
 from include.loading import load_these
-from include.manifest import Manifest
+from include.manifest import Manifest, dates_of
 from include.redriving import redrive
 from include.settings import PipelineSettings
 from include.statements import statement
@@ -48,7 +48,7 @@ class Hour:
         parts = (self.lake, self.warehouse, self.kafka, self.settings, self.known_sources)
         if wish is None:
             return settling.heal(*parts, sequences) | close_twins(self.warehouse, self._plan_ids(sequences))
-        wanted = self._wanted(wish, sequences)
+        wanted = rehearsal.wanted(self.lake, wish, sequences)
         if not wish.changes:
             found = rehearsal.rehearse(self.lake, self.warehouse, self.kafka, self.settings, wanted)
             log.info("rehearsal of hour %s, nothing was written:\n%s", f"{run.hour:%Y-%m-%d %H}", found.text())
@@ -81,15 +81,10 @@ class Hour:
     def _plan_ids(self, sequences: Sequence[int]) -> list[str]:
         return [plan.plan_id for plan in map(self.lake.read, sequences) if plan is not None]
 
-    def _wanted(self, wish: Wish, sequences: Sequence[int]) -> list[int]:
-        """Return the plans that have events of the wanted dates, and those of which that is not known yet."""
-        known = {manifest.plan.sequence: manifest for manifest in sealed(self.lake, sequences)}
-        return [one for one in sequences if one not in known or wish.concerns(known[one].dates)]
-
     def _publish(self, sequences: Sequence[int]) -> int:
         """Put the plans' events that are in EVENTS and in no load's outbox into it; the vendors' DAGs take it up."""
         manifests: list[Manifest] = list(sealed(self.lake, sequences))
-        dates = set().union(*(manifest.dates for manifest in manifests))
+        dates = dates_of(manifests)
         if not dates:
             return 0
         load_id = f"{manifests[0].plan.plan_id}+{len(manifests)}-publish-{uuid4().hex[:8]}"

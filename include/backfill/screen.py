@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from include.backfill.rehearsal import Rehearsal, Step
 from include.backfill.span import Span
 from include.backfill.wish import MEANINGS, Mode
 from include.statements import statement
-from include.warehouse import Warehouse
+from include.warehouse import Warehouse, naive
 
 RUN_SECONDS = 8.0
 """What a run of settle_hour costs in Airflow with nothing to do, measured on two cores."""
@@ -44,7 +44,7 @@ def rehearsal(console: Console, span: Span, found: Rehearsal, mode: Mode, price:
 
 def closing(console: Console, warehouse: Warehouse, span: Span, since: datetime) -> None:
     """Print what the backfill did per hour, and what still does not add up."""
-    values = {"start": _naive(span.start), "end": _naive(span.end), "since": _naive(since)}
+    values = {"start": naive(span.start), "end": naive(span.end), "since": naive(since)}
     rows = warehouse.run(statement("backfill/record", "range"), values, "reading BACKFILLS")
     table = Table(title="What was done", title_justify="left")
     for name in ("hour", "mode", "state", "EVENTS", "FAILED_EVENTS", "done"):
@@ -107,7 +107,3 @@ def _detail(detail: Any) -> str:  # noqa: ANN401 - a VARIANT arrives as JSON tex
         return ""
     found: dict[str, Any] = msgspec.json.decode(detail) if isinstance(detail, str) else dict(detail)
     return ", ".join(f"{name} {value}" for name, value in found.items() if value) or "nothing to do"
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

@@ -36,10 +36,15 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Tell whether anything may be written."""
         return self.mode != "check"
 
+    @property
+    def has_dates(self) -> bool:
+        """Tell whether only events of some dates are asked for."""
+        return (self.occurred_from or self.occurred_to) is not None
+
     def concerns(self, dates: set[str]) -> bool:
         """Tell whether a batch with events of these dates is asked for."""
         first, last = (self.occurred_from or date.min).isoformat(), (self.occurred_to or date.max).isoformat()
-        return (self.occurred_from or self.occurred_to) is None or any(first <= one <= last for one in dates)
+        return not self.has_dates or any(first <= one <= last for one in dates)
 
 
 def wish(parameters: Mapping[str, Any]) -> Wish:
