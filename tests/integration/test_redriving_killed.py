@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
 
@@ -60,6 +62,15 @@ def killed_at(own: Pipeline, points: Sequence[tuple[str, bool]]) -> None:
     )
 
 
+def patiently(pipe: Pipeline) -> dict[str, int]:
+    """Redrive, again when the other one holds the tables, as Airflow does."""
+    for _ in range(20):
+        with suppress(TransientError):
+            return pipe.redrive()
+        time.sleep(0.2)
+    return pipe.redrive()
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_of_two_redrives_at_once_each_event_comes_from_one(
     pipe: Pipeline, monkeypatch: pytest.MonkeyPatch, whole: bool
@@ -71,10 +82,7 @@ def test_of_two_redrives_at_once_each_event_comes_from_one(
     assert {row[0] < 0 for row in pipe.failed("ENVELOPE_INDEX")} == {whole}
     with monkeypatch.context() as patch:
         meet(patch, redriving, "_staged")
-        found = at_once(pipe.redrive, pipe.redrive)
-    done = [one for one in found if isinstance(one, dict)]
-    assert [sum(one[name] for one in done) for name in ("events", "redriven")] == [len(wanted)] * 2
-    assert all(isinstance(one, dict | TransientError) for one in found)
-    pipe.redrive()
+        found = at_once(lambda: patiently(pipe), lambda: patiently(pipe))
+    assert [sum(one[name] for one in found) for name in ("events", "redriven")] == [len(wanted)] * 2
     assert pipe.event_ids() == wanted
     assert set(pipe.failed("RESOLUTION")) == {("redriven",)}
