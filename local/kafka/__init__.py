@@ -56,11 +56,15 @@ def is_formatted(folder: Path) -> bool:
     return (folder / _FORMATTED).exists()
 
 
-def format_storage(folder: Path) -> None:
+def new_cluster_id() -> str:
+    """Return an id for a new cluster."""
+    # The zero byte keeps the id from starting with "-", which the tool would take for an option.
+    return base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
+
+
+def format_storage(folder: Path, cluster_id: str) -> None:
     """Format the broker's storage; what an interrupted format left behind is removed first (no broker ever used it)."""
     shutil.rmtree(folder / "log", ignore_errors=True)
-    # The zero byte keeps the id from starting with "-", which the tool would take for an option.
-    cluster_id = base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("=")
     tool = (*_java(), *_log_options("WARN"), "kafka.tools.StorageTool", "format", "-t", cluster_id)
     subprocess.run([*tool, "-c", str(folder / "server.properties")], check=True)
     (folder / _FORMATTED).write_text(cluster_id + "\n")
