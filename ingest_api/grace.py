@@ -1,7 +1,7 @@
 """The grace period of a key that may not send: until it is over, clients are asked to try again instead of refused.
 
 An operator's mistake (a source switched off, a key retired too early) must not make mobile SDKs delete their events,
-which they do on 400, 401 and 404; see "Sources and keys" in docs/operating.md.
+which they do on 400, 401 and 404; see docs/sources.md.
 """
 
 from __future__ import annotations
