@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from datetime import datetime
-from typing import Any
 
 from include.lake import Lake
 from local import clients
@@ -42,10 +41,10 @@ def wait(
 
     """
     deadline, told = time.monotonic() + timeout_seconds, ""
-    with clients.storage(endpoints) as storage, closing(clients.warehouse(endpoints)) as connection:
+    with clients.storage(endpoints) as storage:
         container = storage.get_container_client(endpoints["PIPELINE_LAKE_CONTAINER"])
         intervals = Intervals(Lake(container, endpoints["PIPELINE_KAFKA_TOPIC"]))
-        while (lacking := _lacking(endpoints, intervals, connection, ends)) is not None:
+        while (lacking := _lacking(endpoints, intervals, ends)) is not None:
             if lacking != told:
                 say(lacking)
                 told = lacking
@@ -55,16 +54,13 @@ def wait(
             time.sleep(_POLL_SECONDS)
 
 
-def _lacking(
-    endpoints: Mapping[str, str],
-    intervals: Intervals,
-    connection: Any,  # noqa: ANN401 - untyped connector
-    ends: Mapping[int, int],
-) -> str | None:
+def _lacking(endpoints: Mapping[str, str], intervals: Intervals, ends: Mapping[int, int]) -> str | None:
     """Say what is not there yet, the hop nearest to the client first; None when all is there."""
     importer = vendor_ids.stats(endpoints["LOCAL_URL_AMPLITUDE"])["importer"]
     cursor = datetime.fromisoformat(importer["cursor"]) if importer["cursor"] else None
-    states = intervals.refresh(connection, cursor)
+    # A session of its own each time: a stand-in that was started again knows none from before.
+    with closing(clients.warehouse(endpoints)) as connection:
+        states = intervals.refresh(connection, cursor)
     reached = {part.partition: part.end for state in states for part in state.plan.ranges}
     waiting = sum(max(0, end - reached.get(partition, 0)) for partition, end in ends.items())
     if waiting:

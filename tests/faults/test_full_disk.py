@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import subprocess
 import time
 import uuid
 from collections import Counter
@@ -17,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from include.contract import topic_spec
 from include.contract.kafka_settings import TopicSettings
 from local.stack import Stack
+from tests.faults.small_disk import SmallDisk
 from tests.integration.ingest_server import Answer, ApiServer, read_topic, write_sources
 
 pytestmark = pytest.mark.slow
@@ -24,20 +23,12 @@ DISK_BYTES = 4 * 1024 * 1024
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A small disk of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "spool", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a disk of its own can only be mounted by root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # noqa: S607 - where the system has it
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with SmallDisk(tmp_path / "disk", DISK_BYTES) as made:
+        yield made
 
 
-def _environment(folder: Path, disk: Path, bootstrap: str) -> dict[str, str]:
+def _environment(folder: Path, disk: SmallDisk, bootstrap: str) -> dict[str, str]:
     topic = f"test-{uuid.uuid4().hex[:12]}"
     wish = TopicSettings(partitions=1, replication_factor=1, min_insync_replicas=1)
     topic_spec.apply(AdminClient({"bootstrap.servers": bootstrap}), topic_spec.TopicSpec.of(topic, wish))
@@ -46,7 +37,7 @@ def _environment(folder: Path, disk: Path, bootstrap: str) -> dict[str, str]:
         "INGEST_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "INGEST_KAFKA_TOPIC": topic,
         "INGEST_SOURCES_PATH": str(write_sources(folder / "sources.json")),
-        "INGEST_SPOOL_DIR": str(disk / "spool"),
+        "INGEST_SPOOL_DIR": str(disk.folder / "spool"),
         "INGEST_SPOOL_AFTER_MS": "300",
         "INGEST_CHECK_INTERVAL_SECONDS": "0.2",
     }
@@ -58,7 +49,7 @@ def _post(server: ApiServer) -> Answer:
     return server.post({"events": [event]})
 
 
-def test_a_full_disk_is_never_a_200(tmp_path: Path, disk: Path) -> None:
+def test_a_full_disk_is_never_a_200(tmp_path: Path, disk: SmallDisk) -> None:
     with Stack(tmp_path / "broker", parts=("kafka",), ports="free") as broker:
         bootstrap = broker.endpoints["INGEST_KAFKA_BOOTSTRAP_SERVERS"]
         environment = _environment(tmp_path, disk, bootstrap)
