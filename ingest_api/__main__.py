@@ -8,13 +8,14 @@ import signal
 import socket
 import sys
 import tempfile
+from functools import partial
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 
 from include.errors import SetupError
-from ingest_api import logs, settings, siblings
+from ingest_api import logs, settings, siblings, worker
 
 _OTHER_FILES = 256
 _BUFFER_BYTES = 64 * 1024
@@ -29,7 +30,7 @@ def serve(configuration: settings.Configuration) -> None:
         if api.workers > 1:
             os.environ[siblings.FOLDER_VARIABLE] = folder
         try:
-            _server(api).serve()
+            _server(api).serve(spawn_target=partial(worker.work, os.getpid(), api.send_timeout_ms))
         finally:
             # A second signal may come as late as this, and must not turn a good end into a bad one.
             for number in (signal.SIGTERM, signal.SIGINT):

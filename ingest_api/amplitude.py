@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Raw
 
-from include.contract.extra import Fields, fields_of, join
+from include.contract.extra import Fields, join, loose_fields
 from include.contract.splitting import NotARequestError
 from ingest_api.foreign import Dialect, Taking, take
 from ingest_api.rsgi import Request, Response
@@ -23,24 +23,35 @@ def identification(body: bytes) -> bytes:
     """
     is_json = body.lstrip()[:1] == b"{"
     try:
-        fields = fields_of(body) if is_json else _form(body)
-    except (ValueError, RecursionError) as error:
+        fields = loose_fields(body) if is_json else _form(body)
+    except ValueError as error:
         if is_json:
-            return body  # perhaps it is only one event that cannot be read
+            return body  # whose place of damage is told later
         # What the error says is the client's own text, which belongs neither in a log nor in an answer.
         raise NotARequestError("neither JSON nor a form") from error
     found = bytes(fields.get("identification", b"[]"))
-    if found[:1] == b"[" and body.lstrip()[:1] == b"{":
+    if found[:1] == b"[" and is_json:
         return body
     return join({**fields, "identification": Raw(found if found[:1] == b"[" else b"[" + found + b"]")})
 
 
 def _form(body: bytes) -> Fields:
-    pairs = parse_qsl(body.decode(), strict_parsing=True, max_num_fields=_MOST_FORM_FIELDS)
-    return {
-        name: Raw(text.strip().encode() if name == "identification" else msgspec.json.encode(text))
-        for name, text in pairs
-    }
+    # Bytes that are not UTF-8 stay as they are in an event, and cost that event alone.
+    text = body.decode(errors="surrogateescape")
+    pairs = dict(parse_qsl(text, strict_parsing=True, max_num_fields=_MOST_FORM_FIELDS, errors="surrogateescape"))
+    if "identification" not in pairs:
+        raise ValueError("a form without identification")
+    return {_text(name): _value(name, one) for name, one in pairs.items()}
+
+
+def _value(name: str, text: str) -> Raw:
+    if name == "identification":
+        return Raw(text.strip().encode(errors="surrogateescape"))
+    return Raw(msgspec.json.encode(_text(text)))
+
+
+def _text(text: str) -> str:
+    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 _DEVICES = ("device_id", "user_id")

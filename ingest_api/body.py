@@ -19,7 +19,10 @@ from ingest_api.settings import Settings
 _DISCARDED_BYTES = 32 * 1024 * 1024
 """Most of a body above the limit that is read and forgotten: who still sends would not see the answer."""
 _PATIENCE_SECONDS = 1.0
-_BROKEN_CHUNKS = "the chunked body ended early, or a chunk is malformed; send the same bytes again"
+_BROKEN_CHUNKS = (
+    "the chunked body ended early, or a chunk is malformed, or trailers came without a header Trailer; "
+    "send the same bytes again, without trailers"
+)
 _LARGE_BYTES = 512 * 1024
 """What inflates to more does so on a thread, and one after the other: their bytes count only when it is done, and
 bombs must not take more than one core."""

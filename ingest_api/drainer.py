@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -27,12 +28,23 @@ class Drainer:
 
     `kafka_answers` says whether Kafka is worth a try. While it does not, nothing is sent: what a frozen broker has in
     its sockets would arrive with it. While Kafka leaves records unacknowledged a part is one record, the probe.
+    `topic_well_at` is when the topic was last found as it must be: a record that Kafka calls too large waits for that,
+    because mostly it is the topic's limit that is too small.
     """
 
-    def __init__(self, spool: Spool, publisher: Publisher, kafka_answers: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        publisher: Publisher,
+        kafka_answers: Callable[[], bool],
+        topic_well_at: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._spool = spool
         self._publisher = publisher
         self._kafka_answers = kafka_answers
+        self._topic_well_at = topic_well_at
+        self._clock = clock
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -98,11 +110,22 @@ class Drainer:
                 sent.append(frame)
             elif _is_too_large(again):
                 refused.append(frame)
-        if refused:
+        if not refused:
+            segment.refused_at = None
+        elif self._is_topic_well(segment):
             await self._spool.refuse(segment, refused)
+        else:
+            refused = []
         if sent:
             await self._spool.mark(segment, sent)
         return len(sent) + len(refused) == len(part)
+
+    def _is_topic_well(self, segment: Segment) -> bool:
+        """Say whether the topic was found as it must be after Kafka first called a record of this file too large."""
+        if segment.refused_at is None:
+            segment.refused_at = self._clock()
+            log.warning("spool_waits_for_topic", extra={"file": str(segment.path)})
+        return self._topic_well_at() > segment.refused_at
 
     async def _try(self, frame: Frame) -> Outcome | None:
         record = frame.record

@@ -10,6 +10,7 @@ import msgspec
 from include.contract import edge, splitting
 from include.contract.extra import request_fields
 from include.contract.sources import Source
+from include.contract.spelling import listed_twice
 from ingest_api import auth, storing
 from ingest_api.body import Body
 from ingest_api.counts import require_count, require_few
@@ -30,9 +31,10 @@ _EVENTS = "events"
 async def post_events(request: Request, services: Services) -> Response:
     """Store one batch; the answer 200 means that every event is durable, the bad ones among them."""
     api = services.configuration.api
-    source, got = await received(request, services)
+    source, key, got = await received(request, services)
     checked = await storing.off_loop(len(got.inflated), lambda: check(got.inflated, api))
     services.rates.charge(source, checked.key, checked.event_count)
+    got = await storing.off_loop(len(got.inflated), lambda: storing.without_keys(got, [key]))
     taken = Taken(
         source=source,
         dialect=DIALECT,
@@ -51,14 +53,14 @@ async def post_events(request: Request, services: Services) -> Response:
     return Response(_answer(checked))
 
 
-async def received(request: Request, services: Services) -> tuple[Source, Body]:
-    """Return the source that a request speaks for, and its body; raises RefusedError."""
+async def received(request: Request, services: Services) -> tuple[Source, str, Body]:
+    """Return the source that a request speaks for, its write key, and its body; raises RefusedError."""
     request.dialect = DIALECT
-    key = auth.write_key(request.scope.headers.get("authorization"))
+    key = auth.write_key(request.scope.headers.get("authorization")) or ""
     source = services.auth.at_once(key)
     request.source_id = source.id
     services.rates.require(source)
-    return source, await services.bodies.read(request)
+    return source, key, await services.bodies.read(request)
 
 
 def check(inflated: bytes, api: Settings) -> edge.Checked:
@@ -66,7 +68,7 @@ def check(inflated: bytes, api: Settings) -> edge.Checked:
     require_few(inflated, api.max_events, _EVENTS)
     try:
         checked = edge.check(inflated, api.max_events)
-        if splitting.listed_twice(inflated):
+        if listed_twice(inflated):
             raise edge.NotARequestError("the list events is there twice")
     except edge.NotARequestError as error:
         raise RefusedError(Outcome.INVALID_BODY, str(error)) from error

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import msgspec
 
 from include.contract.extra import request_fields
-from include.contract.outline import Outline, masked, outline, write_key_of
+from include.contract.outline import Outline, outline, write_key_of
 from include.contract.sources import Source
-from include.contract.splitting import NotARequestError, listed_twice, split
+from include.contract.spelling import listed_twice
+from include.contract.splitting import NotARequestError, split
 from ingest_api import auth, storing
 from ingest_api.body import Body
 from ingest_api.counts import require_count, require_few
-from ingest_api.encodings import compressed
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request
 from ingest_api.services import Services
@@ -86,7 +86,7 @@ async def _take(
         source = _source(request, services, key)
     seen = await storing.off_loop(size, lambda: _look(got, dialect, events_key, api.max_events))
     services.rates.charge(source, seen.device, len(seen.events))
-    got = await storing.off_loop(size, lambda: _without_key(got, seen, key or "", services))
+    got = await storing.off_loop(size, lambda: storing.without_keys(got, _keys(seen, key or "", services)))
     taken = Taken(
         source=source,
         dialect=name(seen) if name else dialect.name,
@@ -141,19 +141,8 @@ def _source(request: Request, services: Services, key: str | None) -> Source:
     return source
 
 
-def _without_key(got: Body, seen: Outline, used: str, services: Services) -> Body:
-    """Take valid write keys out of the body, wherever a client put them: they must not be stored.
-
-    That is the key of the body, as it is spelled there, and the one that the request was let in with.
-    """
-    registry = services.sources.current()
-    literals = {msgspec.json.encode(used)} if used else set()
-    if seen.key_literal and seen.write_key and registry and registry.find(seen.write_key):
-        literals.add(seen.key_literal)
-    text = got.inflated
-    for literal in literals:
-        if literal in text:
-            text = masked(text, literal)
-    if text is got.inflated:
-        return got
-    return Body(compressed(text) if got.encoding == "gzip" else text, text, got.encoding)
+def _keys(seen: Outline, used: str, services: Services) -> set[str]:
+    """Return the valid write keys that are known of: the one that the request was let in with, and the body's."""
+    registry, written = services.sources.current(), seen.write_key
+    keys = {used} if used else set()
+    return keys | {written} if written and registry and registry.find(written) else keys

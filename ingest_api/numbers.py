@@ -130,5 +130,7 @@ def _of_the_spool(spool: SpoolStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("ingest_spooled_records", "Records answered 200 by the spool", spool.spooled_records)
     yield CounterMetricFamily("ingest_spool_failed_records", "Records the spool did not take", spool.failed_records)
     yield GaugeMetricFamily(
-        "ingest_spool_set_aside_files", "Files with damage, or with what Kafka refused", spool.set_aside_files
+        "ingest_spool_set_aside_files",
+        "Files with damage, a torn end, or what Kafka refused",
+        spool.set_aside_files,
     )

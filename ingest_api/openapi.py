@@ -66,7 +66,9 @@ def _description(api: Settings) -> str:
         "Takes batches of events. **200 means durable**: Kafka has acknowledged every event, or they are on disk and "
         "go to Kafka when it is back. On any other answer send the same bytes again, unless the answer says otherwise; "
         "duplicates are removed by `event_id`. Limits: "
-        f"{api.max_body_bytes:,} bytes as sent, {api.max_inflated_bytes:,} bytes inflated, {api.max_events:,} events."
+        f"{api.max_body_bytes:,} bytes as sent, {api.max_inflated_bytes:,} bytes inflated, {api.max_events:,} events. "
+        "Every route of clients answers OPTIONS with 204 and what pages of other hosts may send. What is no HTTP (400) "
+        "or has too many headers (431) is answered without a body and without X-Request-Id."
     )
 
 
@@ -76,7 +78,7 @@ def _refused() -> dict[str, Any]:
             "\n\n".join(f"`{found.error}`: {found.meaning}." for found in _REFUSALS if found.status == status),
             "Refused",
         )
-        for status in sorted({outcome.status for outcome in _REFUSALS} - {404, 405})
+        for status in sorted({outcome.status for outcome in _REFUSALS} - {404})
     }
 
 

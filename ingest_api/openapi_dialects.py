@@ -77,7 +77,8 @@ def _segment(refused: dict[str, Any]) -> dict[str, Any]:
 def _side_routes(refused: dict[str, Any]) -> dict[str, Any]:
     tag = "Segment and RudderStack"
     path_key = [{**_KEY_IN_URL, "in": "path", "required": True}]
-    settings = _get(tag, "Settings of Segment's SDKs: they are told to send here", path_key, {})
+    method = {"405": refused["405"]}
+    settings = _get(tag, "Settings of Segment's SDKs: they are told to send here", path_key, method)
     source = _get(tag, "Configuration of RudderStack's SDKs", [{**_KEY_IN_URL, "in": "query"}], refused)
     telemetry = _post(tag, "Take an SDK's measurements of itself and forget them", _json(_OBJECT, {}), _OBJECT, refused)
     return {

@@ -42,7 +42,8 @@ class Readiness:
         self._topic_problem: str | None = _NOT_YET
         self.kafka_answers = False
         """Whether the latest check had an answer, good or bad."""
-        self._seen_well_at = 0.0
+        self.topic_well_at = 0.0
+        """When the latest check began that found the topic as it must be (monotonic seconds)."""
         self._stop = threading.Event()
         # A daemon, so that a check that hangs on a dead broker does not delay the end of the process.
         self._thread = threading.Thread(target=self._watch, name="topic-check", daemon=True)
@@ -85,7 +86,7 @@ class Readiness:
         except PipelineError as error:
             problem, answers = str(error), not isinstance(error, TransientError)
         else:
-            self._seen_well_at = started_at
+            self.topic_well_at = started_at
         self.kafka_answers = answers
         if problem != self._topic_problem:
             log.info("topic_checked", extra={"problem": problem or "none"})
@@ -98,7 +99,7 @@ class Readiness:
         """Say how it shows that Kafka is away."""
         found = [self._topic_problem] if self._topic_problem and self._is_away() else []
         failed_at = self._unacknowledged_at()
-        if failed_at is not None and failed_at > self._seen_well_at:
+        if failed_at is not None and failed_at > self.topic_well_at:
             found.append(_UNACKNOWLEDGED)
         return found
 

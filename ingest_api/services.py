@@ -82,7 +82,9 @@ def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Serv
         publisher=publisher,
         delivery=Delivery(publisher, spool, configuration.topic.max_message_bytes),
         spool=spool,
-        drainer=Drainer(spool, publisher, lambda: readiness.kafka_answers) if spool else None,
+        drainer=Drainer(spool, publisher, lambda: readiness.kafka_answers, lambda: readiness.topic_well_at)
+        if spool
+        else None,
         readiness=readiness,
         metrics=metrics,
         siblings=Siblings(

@@ -119,6 +119,13 @@ class Settings(msgspec.Struct, frozen=True):
     body_timeout_ms: Annotated[
         int, Meta(ge=1, description="How long a client may take to send a body before it is answered 408, in ms")
     ] = 30_000
+    send_timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            description="How long a client may take nothing of its answer before its connection is closed, in ms",
+        ),
+    ] = 30_000
     max_connections: Annotated[
         int, Meta(ge=1, description="Most open connections of a process; more wait until one is closed")
     ] = 4_096

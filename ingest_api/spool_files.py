@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from ingest_api import spool_frames, spool_home
+from include.contract.ordinary_file import read_ordinary
+from ingest_api import spool_aside, spool_frames, spool_home
+from ingest_api.spool_aside import CORRUPT, TORN
 from ingest_api.spool_frames import DONE, STATE_OFFSET, Frame
 from ingest_api.spool_home import Home
-from ingest_api.spool_segment import ActiveSegment, Segment, write_aside
+from ingest_api.spool_segment import ActiveSegment, Segment
 
 log = logging.getLogger(__name__)
+
+_MOST_FAILED_READS = 30
+"""With a second between them, so that a volume that is away for a moment costs nothing."""
 
 
 class SpoolFiles:
@@ -64,7 +68,7 @@ class SpoolFiles:
         for home in spool_home.abandoned(self.root):
             self._adopted.append(home)
             self._to_take += home.files()
-        self.set_aside_files = len([*self.root.glob("*.corrupt-*"), *self.root.glob("*.refused-*")])
+        self.set_aside_files = spool_aside.count(self.root)
 
     def take_over_next(self) -> bool:
         """Read one file of a dead process, which then waits with the others; False when there is none."""
@@ -87,8 +91,8 @@ class SpoolFiles:
                 # Somebody deleted it. Kept on the books, it would age until the spool takes nothing more.
                 log.error("spool_file_gone", extra={"file": str(segment.path), "records": segment.records})  # noqa: TRY400
                 frames = []
-            except OSError:
-                self.postpone(segment)
+            except OSError as error:
+                self._not_read(segment, error)
                 raise
             if frames:
                 return segment, frames
@@ -108,10 +112,8 @@ class SpoolFiles:
 
     def refuse(self, segment: Segment, frames: list[Frame]) -> None:
         """Move records that Kafka will never take into a file of their own, for a human."""
-        path = self.root / f"{segment.path.parent.name}-{segment.path.stem}.refused-{time.time_ns()}"
-        write_aside(path, [spool_frames.encode(frame.record) for frame in frames])
-        spool_home.sync_folder(self.root)
-        log.error("spool_records_refused", extra={"file": path.name, "records": len(frames)})
+        kept = spool_aside.keep_refused(self.root, segment.path, frames)
+        log.error("spool_records_refused", extra={"file": kept.name, "records": len(frames)})
         self.set_aside_files += 1
         self.mark(segment, frames)
 
@@ -167,7 +169,7 @@ class SpoolFiles:
             frames = self._scan(segment)
         except OSError as error:
             log.exception("spool_unreadable", extra={"file": str(path), "reason": str(error)})
-            self._set_aside(segment)
+            self._set_aside(segment, CORRUPT)
             return
         segment.records = len(frames)
         segment.oldest_at = min((frame.record.spooled_at for frame in frames), default=segment.oldest_at)
@@ -176,30 +178,41 @@ class SpoolFiles:
         if not frames:
             self._finish(segment)
 
+    def _not_read(self, segment: Segment, error: OSError) -> None:
+        """Let the other files have their turn; what cannot be read for long is a human's to look at."""
+        segment.failed_reads += 1
+        if segment.failed_reads < _MOST_FAILED_READS:
+            self.postpone(segment)
+            return
+        extra = {"file": str(segment.path), "records": segment.records, "reason": str(error)}
+        log.error("spool_unreadable", extra=extra)
+        self._sealed.remove(segment)
+        self._set_aside(segment, CORRUPT)
+
     def _scan(self, segment: Segment) -> list[Frame]:
-        data = segment.path.read_bytes()
+        data = read_ordinary(segment.path)
         found = spool_frames.scan(data)
-        segment.size = len(data)
-        if found.damaged_bytes and not segment.is_damaged:
-            segment.is_damaged = True
+        segment.size, segment.failed_reads = len(data), 0
+        if found.damaged_bytes and segment.kept_as != CORRUPT:
+            segment.kept_as = CORRUPT
             extra = {"file": str(segment.path), "damaged_bytes": found.damaged_bytes, "readable": len(found.frames)}
             log.error("spool_corrupt", extra=extra)
-        if found.torn_bytes:
+        if found.torn_bytes and not segment.kept_as:
+            segment.kept_as = TORN
             log.warning("spool_torn_end", extra={"file": str(segment.path), "bytes": found.torn_bytes})
         return [frame for frame in found.frames if frame.offset not in segment.sent]
 
     def _finish(self, segment: Segment) -> None:
         self._sealed.remove(segment)
-        if segment.is_damaged:
-            self._set_aside(segment)
+        if segment.kept_as:
+            self._set_aside(segment, segment.kept_as)
         else:
             self._remove(segment.path)
 
-    def _set_aside(self, segment: Segment) -> None:
-        name = f"{segment.path.parent.name}-{segment.path.stem}.corrupt-{time.time_ns()}"
-        with suppress(OSError):
-            segment.path.rename(self.root / name)
-        self.set_aside_files += 1
+    def _set_aside(self, segment: Segment, kind: str) -> None:
+        spool_aside.keep(self.root, segment.path, kind)
+        # Torn ones make room for each other; the next look counts them.
+        self.set_aside_files += kind != TORN
 
     def _remove(self, path: Path) -> None:
         try:

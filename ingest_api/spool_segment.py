@@ -22,7 +22,11 @@ class Segment:
         self.size = 0
         self.records = 0
         self.oldest_at = time.time()
-        self.is_damaged = False
+        self.kept_as = ""
+        """Why the file is kept for a human once its records are sent; empty: it is not."""
+        self.failed_reads = 0
+        self.refused_at: float | None = None
+        """Since when Kafka calls a record of it too large (monotonic seconds)."""
         self.sent: set[int] = set()
         """Offsets of frames that Kafka has; also written to the file, if the disk lets us."""
 
@@ -64,11 +68,3 @@ class ActiveSegment:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, self.segment.size)
             raise
-
-
-def write_aside(path: Path, frames: list[bytes]) -> None:
-    """Write a file of frames that nobody drains, durably."""
-    with path.open("xb") as stream:
-        stream.writelines(frames)
-        stream.flush()
-        os.fsync(stream.fileno())

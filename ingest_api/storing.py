@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +13,7 @@ from include.contract.envelope import ContentEncoding, Envelope
 from include.contract.extra import Fields
 from include.contract.parts import Part, divide
 from include.contract.sources import Source
+from include.contract.spelling import masked
 from ingest_api.body import Body
 from ingest_api.encodings import compressed
 from ingest_api.outcomes import Outcome, RefusedError
@@ -54,6 +55,16 @@ async def store(request: Request, services: Services, taken: Taken) -> None:
         await _store_parts(request, services, taken, limit)
     rejected = len(taken.rejected)
     services.metrics.stored(taken.event_count, rejected, len(body.raw), time.monotonic() - request.began_at)
+
+
+def without_keys(got: Body, keys: Iterable[str]) -> Body:
+    """Take write keys out of a body, wherever and however a client wrote them: they must not be stored."""
+    text = got.inflated
+    for key in keys:
+        text = masked(text, key)
+    if text is got.inflated:
+        return got
+    return Body(compressed(text) if got.encoding == "gzip" else text, text, got.encoding)
 
 
 async def off_loop(size_bytes: int, work: Callable[[], T]) -> T:

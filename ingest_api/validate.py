@@ -45,7 +45,7 @@ _SEGMENT = _Form("segment", "batch", "sentAt")
 async def post_validate(request: Request, services: Services) -> Response:
     """Answer with the number of valid events, the others with their reasons, and what else is worth a look."""
     api = services.configuration.api
-    source, got = await events.received(request, services)
+    source, _, got = await events.received(request, services)
     text, known = got.inflated, services.origin.of(request.scope)
     return Response(await storing.off_loop(len(text), lambda: _foreseen(request, source, text, known, api)))
 

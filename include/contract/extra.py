@@ -6,13 +6,16 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from include.contract.splitting import around
+from include.contract.splitting import NotARequestError, around, members
 
 REQUEST_KEY = "$request"
 """Key in `extra` under which unknown keys of the request itself are kept."""
 
 REQUEST_BYTES = 4_096
 """Unknown keys of a request that take more than this are counted in `extra`, not copied to each event."""
+
+LOOSE_BYTES = 1024 * 1024
+"""Most of an undecodable object that is looked at by its brackets: it is one event, and 20 MB would cost seconds."""
 
 Fields = dict[str, msgspec.Raw]
 
@@ -23,6 +26,19 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def fields_of(raw: bytes | msgspec.Raw) -> Fields:
     """Return an object's values by key, undecoded; raises one of UNREADABLE where it is none."""
     return _fields.decode(raw)
+
+
+def loose_fields(body: bytes) -> Fields:
+    """Return the values by key of an object that need not be decodable; one value may then be anything.
+
+    Raises NotARequestError where not even the brackets fit together to one object.
+    """
+    try:
+        return fields_of(body)
+    except UNREADABLE as error:
+        if len(body) > LOOSE_BYTES:
+            raise NotARequestError("the body cannot be decoded and is too long to look for the reason") from error
+        return {name: msgspec.Raw(value) for name, value in members(body)}
 
 
 def request_fields(body: bytes, events_key: str) -> Fields:

@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from include.contract.extra import UNREADABLE, Fields, fields_of, request_fields
+from include.contract.extra import UNREADABLE, Fields, fields_of, loose_fields, request_fields
 from include.contract.splitting import NotARequestError, split
 
 _text = msgspec.json.Decoder(str)
-_MASK = b'"***"'
 _DEVICE_CHARACTERS = 255
 
 
@@ -35,10 +34,14 @@ class Outline(msgspec.Struct, frozen=True, gc=False):
 def outline(body: bytes, events_key: str, write_key_name: str, device_names: tuple[str, ...]) -> Outline:
     """Look at an inflated body; an empty `events_key` means that the body itself is the event.
 
-    Raises NotARequestError where it is not a JSON object with a list of events.
+    Raises NotARequestError where it is not a JSON object with a list of events. An event may be undecodable.
     """
-    events, literal = _batch(body, events_key, write_key_name) if events_key else _single(body, write_key_name)
-    first = _fields(events)
+    if events_key:
+        events, literal = _batch(body, events_key, write_key_name)
+        first = _fields(events)
+    else:
+        events, first = [body], _call(body)
+        literal = _literal(first, write_key_name)
     return Outline(events, literal, _device(first, device_names), first)
 
 
@@ -50,19 +53,13 @@ def write_key_of(body: bytes, events_key: str, write_key_name: str) -> str | Non
     try:
         literal = bytes(_key_alone(write_key_name).decode(body).write_key) or None
     except UNREADABLE as error:
-        if not events_key:
-            raise _not_a_request(error) from error
         try:
-            literal = _literal(request_fields(body, events_key), write_key_name)
+            fields = request_fields(body, events_key) if events_key else loose_fields(body)
+            literal = _literal(fields, write_key_name)
         except NotARequestError:
             # The first error knows the place.
             raise _not_a_request(error) from error
     return None if literal is None else _text_of(literal)
-
-
-def masked(body: bytes, key_literal: bytes) -> bytes:
-    """Return a body without its write key, which must not be stored."""
-    return body.replace(key_literal, _MASK)
 
 
 def _batch(body: bytes, events_key: str, write_key_name: str) -> tuple[list[bytes], bytes | None]:
@@ -74,12 +71,15 @@ def _batch(body: bytes, events_key: str, write_key_name: str) -> tuple[list[byte
     return [bytes(raw) for raw in found.events], bytes(found.write_key) or None
 
 
-def _single(body: bytes, write_key_name: str) -> tuple[list[bytes], bytes | None]:
+def _call(body: bytes) -> Fields:
     try:
-        fields = fields_of(body)
+        return fields_of(body)
     except UNREADABLE as error:
-        raise _not_a_request(error) from error
-    return [body], _literal(fields, write_key_name)
+        try:
+            return loose_fields(body)
+        except NotARequestError:
+            # The first error knows the place.
+            raise _not_a_request(error) from error
 
 
 def _not_a_request(error: Exception) -> NotARequestError:

@@ -53,20 +53,28 @@ def fingerprint(key_hash: str) -> str:
 
 def judge(entries: Iterable[Entry]) -> list[Source | str]:
     """Return for each entry its source, or the sentence that says why it is left out."""
-    sources: dict[str, Source] = {}
-    owners: dict[str, Source] = {}
+    known: set[str] = set()
     verdicts: list[Source | str] = []
     for index, entry in enumerate(entries):
         try:
             source = _read(entry)
-            _refuse_twice(source, sources, owners)
+            if source.id in known:
+                raise ValueError(f"id {source.id} is used by an earlier entry")
         except ValueError as error:
             verdicts.append(f"source entry {index} is left out: {error}")
             continue
-        sources[source.id] = source
-        owners.update(dict.fromkeys(source.write_key_sha256, source))
+        known.add(source.id)
         verdicts.append(source)
     return verdicts
+
+
+def owners(sources: Iterable[Source]) -> dict[str, list[Source]]:
+    """Return the sources of each write key's hash; where there are several, nobody knows whose events come with it."""
+    found: dict[str, list[Source]] = {}
+    for source in sources:
+        for key_hash in dict.fromkeys(source.write_key_sha256):
+            found.setdefault(key_hash, []).append(source)
+    return found
 
 
 def _read(entry: Entry) -> Source:
@@ -93,11 +101,3 @@ def _wrong_fields(entry: Entry) -> Iterator[str]:
             msgspec.json.decode(given[name], type=field.type)
         except UNREADABLE as error:
             yield f"`{name}`: {error}"
-
-
-def _refuse_twice(source: Source, sources: dict[str, Source], owners: dict[str, Source]) -> None:
-    if source.id in sources:
-        raise ValueError(f"id {source.id} is used by an earlier entry")
-    for key_hash in source.write_key_sha256:
-        if key_hash in owners:
-            raise ValueError(f"{source.id} has a write key that {owners[key_hash].id} has already")

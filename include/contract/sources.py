@@ -9,12 +9,13 @@ File format (JSON, never a key itself, only the SHA-256 of each; `python -m inge
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from include.contract.source import PLATFORMS, UNREADABLE, Limits, Source, hash_key, judge
+from include.contract.ordinary_file import read_ordinary
+from include.contract.source import PLATFORMS, UNREADABLE, Limits, Source, fingerprint, hash_key, judge, owners
 from include.errors import SetupError
 
 __all__ = ["PLATFORMS", "Limits", "Registry", "Source", "WatchedRegistry", "hash_key", "load", "parse"]
@@ -45,21 +46,33 @@ class _File(msgspec.Struct):
 def load(path: Path) -> Registry:
     """Read the registry; an entry that is wrong becomes a problem and leaves the others working.
 
+    A write key that several sources have opens none of them: events must not be taken for another source's.
+
     Raises SetupError when the file as a whole cannot be read.
     """
     try:
-        data = path.read_bytes()
+        data = read_ordinary(path)
     except OSError as error:
         raise SetupError(
             f"sources file {path} cannot be read ({error.strerror}); create it, or set its path"
         ) from error
     verdicts = judge(parse(data, path))
     sources = [verdict for verdict in verdicts if isinstance(verdict, Source)]
+    by_key_hash = owners(sources)
     return Registry(
         {source.id: source for source in sources},
-        {key_hash: source for source in sources for key_hash in source.write_key_sha256},
-        tuple(verdict for verdict in verdicts if isinstance(verdict, str)),
+        {key_hash: several[0] for key_hash, several in by_key_hash.items() if len(several) == 1},
+        (*(verdict for verdict in verdicts if isinstance(verdict, str)), *_shared(by_key_hash)),
     )
+
+
+def _shared(by_key_hash: Mapping[str, list[Source]]) -> Iterator[str]:
+    for key_hash, several in by_key_hash.items():
+        if len(several) > 1:
+            yield (
+                f"write key {fingerprint(key_hash)} opens no source, because sources "
+                f"{' and '.join(source.id for source in several)} have it; remove it from all but its own"
+            )
 
 
 def parse(data: bytes, path: Path) -> list[msgspec.Raw]:

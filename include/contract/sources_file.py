@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from include.contract.ordinary_file import read_ordinary
 from include.contract.source import UNREADABLE, Source, judge
 from include.contract.sources import parse
 from include.errors import SetupError
@@ -87,7 +88,7 @@ def edit(path: Path) -> Iterator[Entries]:
     try:
         _acquire(lock, path)
         with _explained(path):
-            data = path.read_bytes() if path.exists() else None
+            data = read_ordinary(path) if path.exists() else None
         entries = Entries(path, data)
         before = list(entries.written)
         yield entries

@@ -22,6 +22,9 @@ _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 # Everything up to the next bracket outside a string; a quotation mark there is a string that never ends.
 _STEP = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb')*+(["\[\]{}])', re.DOTALL)
 _COMMA = re.compile(_STRING + rb"|(,)", re.DOTALL)
+_MEMBER = re.compile(rb"(" + _STRING + rb")\s*+:\s*+(.+)", re.DOTALL)
+_LISTED_AS, _LISTED = "m", b'{"m":[%s]}'
+"""An object's members looked at as if they were events."""
 _LAST_STRING = re.compile(rb'(?:[^"]*+(' + _STRING + rb"))*+", re.DOTALL)
 _TOO_LONG = "Expected `array` of at most length"
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -68,6 +71,26 @@ def around(body: bytes, key: str = "events") -> bytes:
     return scanner.around
 
 
+def members(body: bytes) -> list[tuple[str, bytes]]:
+    """Return each name and value of an object that no decoder takes; what is no member is left out.
+
+    Raises NotARequestError where brackets and strings do not fit together to one object.
+    """
+    text, cause = body.strip(), ValueError("an object is needed")
+    scanner = _Scanner(_LISTED % text[1:-1], _LISTED_AS)
+    scanner.walk(cause)
+    if (text[:1], text[-1:]) != (b"{", b"}") or scanner.around != _LISTED % b"":
+        raise _malformed(cause)
+    return [(_name(found[1]), found[2]) for piece in scanner.pieces() if (found := _MEMBER.fullmatch(piece))]
+
+
+def _name(literal: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(literal))
+    except _BROKEN:
+        return literal[1:-1].decode(errors="replace")
+
+
 @cache
 def _request(key: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(
@@ -95,14 +118,20 @@ class _Scanner:
         self._commas: list[int] = []
 
     def events(self, cause: Exception) -> list[bytes]:
+        self.walk(cause)
+        self._check_around(cause)
+        found = self.pieces()
+        if b"" in found:
+            raise _malformed(cause) from cause
+        return found
+
+    def walk(self, cause: Exception) -> None:
         for steps, step in enumerate(self._steps()):
             if steps + len(self._commas) > MAX_STEPS:
                 raise NotARequestError("the body cannot be decoded and is too long to look for the reason") from cause
             self._take(step.start(), step.start(1), cause)
         if self._depth != 0 or self._end < 0:
             raise _malformed(cause) from cause
-        self._check_around(cause)
-        return self._elements(cause)
 
     def _steps(self) -> Iterator[re.Match[bytes]]:
         """Yield every step from where the last one ended; finditer would search on from each byte that has none."""
@@ -155,12 +184,9 @@ class _Scanner:
         except _BROKEN as error:
             raise _malformed(cause) from error
 
-    def _elements(self, cause: Exception) -> list[bytes]:
+    def pieces(self) -> list[bytes]:
         edges = [self._start, *self._commas, self._end]
-        elements = [self._body[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
-        if b"" in elements:
-            raise _malformed(cause) from cause
-        return elements
+        return [self._body[a + 1 : b].strip() for a, b in itertools.pairwise(edges)]
 
 
 def _malformed(cause: Exception) -> NotARequestError:
@@ -169,25 +195,3 @@ def _malformed(cause: Exception) -> NotARequestError:
 
 def _plain(error: Exception) -> str:
     return str(error).removeprefix("JSON is malformed: ").replace("`", "").replace(" - at $", " at $")
-
-
-_RENAMED = 10_000
-
-
-def listed_twice(body: bytes, key: str = "events") -> bool:
-    """Tell whether a request has its list of events twice; a decoder would silently take the last one."""
-    quoted = b'"' + key.encode() + b'"'
-    # From both ends, as the key mostly comes early: half of what counting costs.
-    if body.find(quoted) == body.rfind(quoted):
-        return False
-    pieces = body.split(quoted, _RENAMED)
-    # Each occurrence gets a name of its own, which only those at the top level then have as a key. Of a body that is
-    # made to cost time by millions of them, all behind the first thousands share the name that they have.
-    names = [b'"%s %d"' % (key.encode(), number) for number in range(len(pieces) - 1)]
-    renamed = b"".join(itertools.chain.from_iterable(zip(pieces, [*names, b""], strict=True)))
-    try:
-        keys = msgspec.json.decode(renamed, type=dict[str, msgspec.Raw])
-    except _BROKEN:
-        return False
-    known = {*names, quoted}
-    return sum(f'"{name}"'.encode() in known for name in keys) > 1

@@ -50,6 +50,7 @@ def test_the_limits_are_those_of_the_api() -> None:
         ("event-limit", "max_event_bytes"),
         ("header-limit", "header_timeout_ms"),
         ("body-limit", "body_timeout_ms"),
+        ("send-limit", "send_timeout_ms"),
         ("wait-limit", "in_flight_wait_ms"),
     ],
 )

@@ -12,8 +12,17 @@ from include.contract.dialects import kinds
 from include.contract.dialects.mapping import Mapped
 from include.contract.envelope import Envelope
 from include.contract.event import Event, Parsed
-from include.contract.extra import UNREADABLE, Fields, about_request, fields_of, free_key, join, request_fields
-from include.contract.splitting import NotARequestError, split
+from include.contract.extra import (
+    UNREADABLE,
+    Fields,
+    about_request,
+    fields_of,
+    free_key,
+    join,
+    loose_fields,
+    request_fields,
+)
+from include.contract.splitting import split
 
 _EMPTY = (b"null", b"{}")
 REMOTE_IP = b'"$remote"'
@@ -32,8 +41,8 @@ Map = Callable[[Fields, Fields, Envelope], Mapped]
 
 def parse(body: bytes, envelope: Envelope, events_key: str, shape: Shape, map_event: Map) -> Parsed:
     """Decode an inflated body event by event; an empty `events_key` means that the body is one event."""
-    raws = split(body, events_key) if events_key else [_whole(body)]
-    request = request_fields(body, events_key) if events_key else fields_of(body)
+    raws = split(body, events_key) if events_key else [body]
+    request = request_fields(body, events_key) if events_key else loose_fields(body)
     sent_at = _sent_at(request, shape, envelope)
     parsed = Parsed([], sent_at, {}, {})
     kept = _kept(request, shape, sent_at) if events_key else None
@@ -49,14 +58,6 @@ def parse(body: bytes, envelope: Envelope, events_key: str, shape: Shape, map_ev
         if problem:
             parsed.problems[index] = problem
     return parsed
-
-
-def _whole(body: bytes) -> bytes:
-    try:
-        fields_of(body)
-    except UNREADABLE as error:
-        raise NotARequestError(str(error)) from error
-    return body
 
 
 def _mapped(raw: bytes, request: Fields, envelope: Envelope, map_event: Map) -> Mapped:

@@ -110,6 +110,17 @@ def test_a_record_that_cannot_be_opened_is_a_row_and_its_neighbours_flow(record:
 
 
 @pytest.mark.usefixtures("gx")
+def test_a_call_that_cannot_be_decoded_is_a_failed_event_with_its_own_bytes() -> None:
+    body = b'{"event":"opened","userId":"u","properties":{"x":NaN}}'
+    call = record_of(body, call="track")
+    headers = [(name, b"segment" if name == "dialect" else raw) for name, raw in call.headers]
+    stage, lake = staged(GOOD, call._replace(headers=headers))
+    (row,) = lake.rows("failed")
+    assert (row["raw"], row["envelope_index"], row["column_name"]) == (body, 0, "decode")
+    assert (stage.part.rows, stage.part.failed, stage.part.unopened) == (2, 1, 0)
+
+
+@pytest.mark.usefixtures("gx")
 def test_an_envelope_on_which_the_code_stumbles_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     table = Chunk.table
 

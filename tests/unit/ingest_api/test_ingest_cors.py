@@ -12,6 +12,12 @@ def test_without_a_page_there_is_nothing_to_say() -> None:
     assert Cors(["*"]).headers(scope()) == ()
 
 
+def test_a_cache_may_hand_to_a_page_what_somebody_else_asked_for() -> None:
+    assert dict(Cors(["*"]).headers(scope("GET"))) == {"access-control-allow-origin": "*"}
+    assert dict(Cors([SHOP]).headers(scope("GET"))) == {"vary": "origin"}
+    assert Cors([SHOP]).headers(scope("POST")) == ()
+
+
 def test_every_page_or_those_named() -> None:
     assert dict(Cors(["*"]).headers(scope(origin=SHOP))) == {"access-control-allow-origin": "*"}
     named = Cors([SHOP])

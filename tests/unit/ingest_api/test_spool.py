@@ -5,82 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from include.contract.kafka_settings import KafkaConnection
 from ingest_api import group_commit
 from ingest_api.delivery import Delivery
-from ingest_api.drainer import Drainer
 from ingest_api.outcomes import Outcome, RefusedError
-from ingest_api.publisher import Headers, Publisher
-from ingest_api.settings import Settings
-from ingest_api.spool import Spool
+from ingest_api.publisher import Publisher
 from ingest_api.spool_frames import Frame
 from ingest_api.spool_segment import Segment
-
-MIB = 1024 * 1024
-
-
-class Kafka:
-    """Stands where the publisher does: takes, or refuses with an outcome per value."""
-
-    def __init__(self) -> None:
-        self.taken: list[bytes] = []
-        self.tried: list[bytes] = []
-        self.refusals: dict[bytes, Outcome] = {}
-        self.everything: Outcome | None = None
-        self.unacknowledged_at: float | None = None
-        self.headers: list[Headers] = []
-
-    def send(self, key: str | None, value: bytes, headers: Headers) -> asyncio.Future[None]:
-        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.tried.append(value)
-        refusal = self.everything or self.refusals.get(value)
-        if refusal:
-            if refusal is Outcome.NOT_ACKNOWLEDGED:
-                self.unacknowledged_at = time.monotonic()
-            answer.set_exception(RefusedError(refusal))
-        else:
-            self.unacknowledged_at = None
-            self.taken.append(value)
-            self.headers.append(headers)
-            answer.set_result(None)
-        return answer
-
-
-class House:
-    def __init__(self, folder: Path, **more: int) -> None:
-        self.settings = Settings(kafka=KafkaConnection(), spool_dir=str(folder / "spool"), **more)  # type: ignore[arg-type]
-        self.kafka = Kafka()
-        self.answers = True
-        publisher = cast("Publisher", self.kafka)
-        self.spool = Spool(self.settings, asyncio.get_running_loop())
-        self.delivery = Delivery(publisher, self.spool, 8 * MIB)
-        self.drainer = Drainer(self.spool, publisher, lambda: self.answers)
-
-    async def store(self, value: bytes) -> str:
-        try:
-            await self.delivery.store("k", value, [("request_id", "r")])
-        except RefusedError as refused:
-            return refused.outcome.error
-        return "stored"
-
-    async def drain(self) -> None:
-        while self.spool.status().waiting_records:
-            await self.drainer.turn()
-
-
-def in_house(folder: Path, use: Callable[[House], Awaitable[None]], **more: int) -> None:
-    async def run() -> None:
-        house = House(folder, **more)
-        await use(house)
-        await house.spool.close()
-
-    asyncio.run(run())
+from tests.unit.ingest_api.spool_house import MIB, House, in_house
 
 
 def test_what_kafka_takes_is_not_spooled(tmp_path: Path) -> None:
@@ -183,6 +119,40 @@ def test_what_is_too_large_is_refused_before_and_set_aside_after(tmp_path: Path)
         assert house.kafka.taken == []
         assert house.spool.status().set_aside_files == 1
         assert "set aside" in house.spool.warnings()[0]
+
+    in_house(tmp_path, use)
+
+
+def test_what_the_topic_has_to_take_waits_while_the_topic_is_wrong(tmp_path: Path) -> None:
+    async def use(house: House) -> None:
+        house.topic_well_at = time.monotonic()
+        await house.spool.append(None, b"large", [])
+        await house.spool.append(None, b"small", [])
+        house.kafka.refusals = {b"large": Outcome.RECORD_TOO_LARGE}
+        for _ in range(3):
+            assert await house.drainer.turn() >= 1, "no busy loop"
+        assert house.kafka.taken == [b"small"]
+        assert house.spool.status().waiting_records == 1
+        assert list(tmp_path.rglob("*.refused-*")) == []
+        house.topic_well_at, house.kafka.refusals = time.monotonic(), {}
+        await house.drain()
+        assert house.kafka.taken == [b"small", b"large"]
+        assert house.spool.status().set_aside_files == 0
+
+    in_house(tmp_path, use)
+
+
+def test_what_a_topic_that_is_right_does_not_take_is_set_aside_though_others_are_sent(tmp_path: Path) -> None:
+    async def use(house: House) -> None:
+        house.topic_well_at = time.monotonic()
+        await house.spool.append(None, b"large", [])
+        house.kafka.refusals = {b"large": Outcome.RECORD_TOO_LARGE}
+        assert await house.drainer.turn() >= 1
+        await house.spool.append(None, b"later", [])
+        house.topic_well_at = time.monotonic()
+        await house.drain()
+        assert house.kafka.taken == [b"later"]
+        assert house.spool.status().set_aside_files == 1
 
     in_house(tmp_path, use)
 

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,37 @@ def test_a_trial_is_never_sent(tmp_path: Path) -> None:
     append(files, 1)
     assert drained(files) == [1]
     assert scan(spool_frames.frame(b"x", spool_frames.DONE)).frames == []
+
+
+def test_a_file_that_stays_unreadable_is_set_aside_and_one_that_recovers_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files, broken = SpoolFiles(tmp_path, 1), set[str]()
+
+    def read(path: Path) -> bytes:
+        if path.name in broken:
+            raise OSError(errno.EIO, "Input/output error")
+        return path.read_bytes()
+
+    monkeypatch.setattr("ingest_api.spool_files.read_ordinary", read)
+    append(files, 1)
+    append(files, 2)
+    lasting, passing = (path.name for path in spool_paths(tmp_path))
+    broken |= {lasting, passing}
+    for _ in range(29):
+        with pytest.raises(OSError, match="Input/output"):
+            files.read()
+    broken.remove(passing)
+    append(files, 3)
+    found = []
+    while files.segments:
+        with suppress(OSError):
+            oldest = files.read()
+            assert oldest is not None
+            found += [int(frame.record.value.partition(b":")[0]) for frame in oldest[1]]
+            files.mark(*oldest)
+    assert sorted(found) == [2, 3]
+    (kept,) = tmp_path.glob("*.corrupt-*")
+    assert lasting.removesuffix(spool_home.SUFFIX) in kept.name
+    assert files.set_aside_files == 1
+    assert "spool_unreadable" in [record.message for record in caplog.records]

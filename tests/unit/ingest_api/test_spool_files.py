@@ -126,6 +126,9 @@ def test_what_kafka_refuses_is_kept_for_a_human(tmp_path: Path) -> None:
     assert drained(files) == [2]
     (kept,) = tmp_path.glob("*.refused-*")
     assert [frame.record for frame in scan(kept.read_bytes()).frames] == [frames[0].record]
+    (tmp_path / "again").mkdir()
+    kept.rename(tmp_path / "again" / "1.spool")
+    assert drained(take_over(tmp_path)) == [1], "put back as docs/runbooks/spool.md says"
 
 
 def test_a_dead_process_that_spooled_nothing_leaves_nothing(tmp_path: Path) -> None:
@@ -138,3 +141,39 @@ def test_a_dead_process_that_spooled_nothing_leaves_nothing(tmp_path: Path) -> N
     assert files.segments == ()
     files.look_around()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_torn_end_is_kept_beside_the_spool_and_only_so_many(tmp_path: Path) -> None:
+    for number in range(12):
+        first = SpoolFiles(tmp_path, SMALL * 100)
+        append(first, number)
+        first.close()
+        (path,) = spool_paths(tmp_path)
+        torn = path.read_bytes()[:20]
+        path.write_bytes(path.read_bytes() + torn)
+        files = take_over(tmp_path)
+        assert drained(files) == [number]
+        files.look_around()
+        assert spool_paths(tmp_path) == []
+        newest = max(tmp_path.glob("*.torn-*"), key=lambda one: one.suffix)
+        assert scan(newest.read_bytes()).torn_bytes == len(torn)
+        assert files.set_aside_files == min(number + 1, 8)
+        files.close()
+
+
+@pytest.mark.parametrize("in_own", [True, False])
+def test_a_pipe_in_the_place_of_a_file_stops_nobody(tmp_path: Path, in_own: bool) -> None:
+    first = SpoolFiles(tmp_path, SMALL * 100)
+    append(first, 1)
+    if in_own:
+        (path,) = spool_paths(tmp_path)
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(OSError, match="ordinary"):
+            first.read()
+        return
+    first.close()
+    os.mkfifo(spool_paths(tmp_path)[0].with_name("0" + spool_home.SUFFIX))
+    files = take_over(tmp_path)
+    assert drained(files) == [1]
+    assert files.set_aside_files == 1

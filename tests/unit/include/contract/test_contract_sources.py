@@ -44,7 +44,6 @@ def test_a_source_is_found_by_each_of_its_keys(tmp_path: Path) -> None:
         ({"id": "clear", "name": "x", "write_key_sha256": ["the-key-itself"]}, "matching regex"),
         (_entry("typo", "k", enabeld=False), "unknown field"),
         (_entry("ios", "other"), "used by an earlier entry"),
-        (_entry("thief", "k1"), "a write key that ios has already"),
         (
             _entry("tv", "k", platform="phone"),
             "`platform`: Expected `str` matching regex '^(ios|android|web|car|server)?",
@@ -63,6 +62,24 @@ def test_a_bad_entry_leaves_the_others(tmp_path: Path, bad: object, reason: str)
     (problem,) = registry.problems
     assert problem.startswith("source entry 1 is left out: ")
     assert reason in problem
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_key_of_two_sources_opens_neither_and_their_other_keys_stay(tmp_path: Path, order: int) -> None:
+    entries = [_entry("ios", "k1", "k2"), _entry("thief", "k1", "k9"), _entry("poor", "k1"), _entry("web", "k3", "k3")]
+    registry = load(_write(tmp_path / "s.json", *entries[::order]))
+    assert set(registry.sources) == {"ios", "thief", "poor", "web"}
+    assert registry.find("k1") is None
+    assert [getattr(registry.find(key), "id", None) for key in ("k2", "k9", "k3")] == ["ios", "thief", "web"]
+    (problem,) = registry.problems
+    assert all(name in problem for name in ("ios", "thief", "poor", hash_key("k1")[:8]))
+    assert hash_key("k1") not in problem
+
+
+def test_a_pipe_in_the_place_of_the_file_is_a_matter_of_setup(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s.json")
+    with pytest.raises(SetupError, match="not an ordinary file"):
+        load(tmp_path / "s.json")
 
 
 def test_everything_that_is_wrong_with_an_entry_is_said(tmp_path: Path) -> None:

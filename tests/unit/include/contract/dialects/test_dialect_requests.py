@@ -49,6 +49,16 @@ def test_a_request_is_taken_apart_and_put_together_with_one_event(dialect: str, 
         assert own.around(again) == around
 
 
+@pytest.mark.parametrize("bad", [rb'"\ud83d"', b"NaN", b'"\0"', b"[" * 5_000 + b"]" * 5_000])
+@pytest.mark.parametrize("dialect", ["segment", "rudder"])
+def test_a_call_that_cannot_be_decoded_is_one_event_with_a_problem(dialect: str, bad: bytes) -> None:
+    body = b'{"event":"a","sentAt":"%s","properties":{"a":%s}}' % (SENT_TEXT.encode(), bad)
+    parsed = parse(dialect, body, "track")
+    assert (len(parsed.events), list(parsed.problems)) == (1, [0])
+    assert parsed.sent_at == SENT
+    assert reader(dialect, "track").split(body) == [body]
+
+
 def test_the_write_key_is_nowhere() -> None:
     for parsed in (
         parse("amplitude", {"api_key": "***", "events": [{"event_type": "a"}]}),
