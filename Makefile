@@ -2,6 +2,8 @@
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(shell command -v $(name) 2>/dev/null)))
 TOOLS  := .tools
 PY     := $(TOOLS)/venv/bin/python
+# Each worker starts parts of its own; most tests wait for one.
+TEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run stop status clean distclean test unit lint lock smoke sql sources trace accept-gap backfill bench faults
@@ -32,7 +34,7 @@ distclean: clean ## delete the tool chain as well
 	rm -rf $(TOOLS) .mypy_cache .ruff_cache .pytest_cache
 
 test: setup ## all tests on real parts, but the slow ones
-	@$(PY) -m pytest -m "not slow"
+	@$(PY) -m pytest -m "not slow" -n $(TEST_WORKERS) --dist loadfile
 
 unit: setup ## the unit tests only
 	@$(PY) -m pytest tests/unit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -123,7 +124,9 @@ def test_taken_port_is_named_with_its_owner_and_the_variable(state_dir: Path) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         stack = Stack(state_dir, parts=("azurite",), env={"LOCAL_AZURITE_PORT": str(port)})
-        with pytest.raises(SetupError, match=rf"Port {port} is taken by .*python.*LOCAL_AZURITE_PORT=<port>"):
+        with pytest.raises(
+            SetupError, match=rf"Port {port} is taken by process {os.getpid()} \(.+\); .*LOCAL_AZURITE_PORT=<port>"
+        ):
             stack.start()
     assert processes.members(state_dir) == []
 

@@ -61,7 +61,7 @@ def test_who_waits_too_long_is_refused_and_makes_room_for_those_behind() -> None
     async def test(room: Room) -> None:
         assert room.take(8)
         large = asyncio.create_task(room.wait(5))
-        await asyncio.sleep(WAIT / 2)
+        await asyncio.sleep(0.5)
         small = asyncio.create_task(room.wait(2))
         with pytest.raises(RefusedError) as caught:
             await large
@@ -69,7 +69,7 @@ def test_who_waits_too_long_is_refused_and_makes_room_for_those_behind() -> None
         await small
         assert (room.taken, room.waiting) == (10, 0)
 
-    _run(test)
+    _run(test, wait=1.0)
 
 
 def test_no_waiting_means_refused_at_once() -> None:

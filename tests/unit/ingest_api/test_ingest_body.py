@@ -20,7 +20,7 @@ from tests.unit.ingest_api.rsgi_request import Protocol, Silent, request, settin
 
 CHUNKED = {"transfer_encoding": "chunked"}
 PLAIN = b'{"events":[]}' * 20
-PACKED = gzip.compress(PLAIN)
+PACKED = gzip.compress(PLAIN, mtime=0)
 
 
 def _read(protocol: Protocol, max_bytes: int = 1000, max_inflated: int = 1000, **headers: str) -> body.Body:
