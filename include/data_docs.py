@@ -19,8 +19,9 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient, ContentSettings
 
 from include import plans
+from include.blobs import lake_error
 from include.distinct import Tally
-from include.lake import Lake, lake_error, result_name
+from include.lake import Lake, result_name
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult

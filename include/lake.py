@@ -4,48 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
-from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from uuid import uuid4
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    ResourceExistsError,
-    ResourceNotFoundError,
-)
-from azure.storage.blob import BlobBlock, BlobClient, ContainerClient, ContentSettings
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import ContainerClient, ContentSettings
 
+from include.blobs import Marks, ParquetFile, Suspicion, lake_error
 from include.contract import event
-from include.errors import PipelineError, SetupError, TerminalError, TransientError
+from include.errors import TerminalError
 from include.gaps import Acceptance
 from include.manifest import Manifest, StagedFile
 from include.plans import PartitionRange, Plan
 
 T = TypeVar("T")
-BLOCK_BYTES = 4 * 1024 * 1024
-
-
-def lake_error(error: AzureError, doing: str) -> PipelineError:
-    """Map an Azure error to ours: credentials and missing containers want a human, all else is retried."""
-    status = getattr(error, "status_code", None)
-    if isinstance(error, ClientAuthenticationError) or status in {401, 403}:
-        return SetupError(
-            f"the lake refused {doing} ({status}): check connection `lake` and its role assignment, "
-            "see docs/runbooks/lake-refused.md"
-        )
-    code = getattr(error, "error_code", None)
-    if code in {"ContainerNotFound", "FilesystemNotFound"}:
-        return SetupError(
-            f"the lake has no such container for {doing}: check PIPELINE_LAKE_CONTAINER, "
-            "see docs/runbooks/lake-refused.md"
-        )
-    return TransientError(f"the lake failed at {doing}: {str(error).splitlines()[0][:300]}")
 
 
 class Lake:
@@ -86,20 +62,67 @@ class Lake:
         return ParquetFile(self.container.get_blob_client(name))
 
     def has(self, file: StagedFile) -> bool:
-        """Tell whether a staged file is there in its size."""
+        """Tell whether a staged file is there as it was staged."""
         try:
-            return bool(self.container.get_blob_client(file.name).get_blob_properties().size == file.bytes)
+            marks = Marks.of(self.container.get_blob_client(file.name).get_blob_properties())
         except ResourceNotFoundError:
             return False
         except AzureError as error:
             raise lake_error(error, f"looking for {file.name}") from error
+        return not self._trouble(file, marks)
 
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """Return the sizes in bytes of all files whose names begin with `prefix`."""
+    def troubles(self, files: Sequence[StagedFile]) -> dict[str, Suspicion]:
+        """Return, by name, what is wrong with those files that are gone or not as they were staged.
+
+        One listing per folder, and only what looks wrong there is read: for a healthy day nothing is.
+        """
+        found: dict[str, Marks] = {}
+        for prefix in sorted({file.name.rsplit("/", 2)[0] + "/" for file in files}):
+            found |= self._marks(prefix)
+        wrong = {file.name: self._trouble(file, found.get(file.name)) for file in files}
+        return {name: trouble for name, trouble in sorted(wrong.items()) if trouble}
+
+    def _marks(self, prefix: str) -> dict[str, Marks]:
         try:
-            return {blob.name: int(blob.size or 0) for blob in self.container.list_blobs(prefix)}
+            return {blob.name: Marks.of(blob) for blob in self.container.list_blobs(prefix, include=["metadata"])}
         except AzureError as error:
             raise lake_error(error, f"listing {prefix}") from error
+
+    def _trouble(self, file: StagedFile, marks: Marks | None) -> Suspicion:
+        if marks is None:
+            return "gone"
+        if (suspicion := marks.suspicion(file)) != "checksum":
+            return suspicion
+        # A copy brought back from a backup may have lost the marks; the content decides.
+        return "" if hashlib.sha256(self._content(file)).hexdigest() == file.sha256 else "checksum"
+
+    def _content(self, file: StagedFile) -> bytes:
+        try:
+            return self.container.download_blob(file.name).readall()
+        except ResourceNotFoundError as error:
+            msg = f"{file.name} is gone though a manifest names it; see docs/runbooks/lake-file-lost.md"
+            raise TerminalError(msg) from error
+        except AzureError as error:
+            raise lake_error(error, f"reading {file.name}") from error
+
+    def remove(self, name: str) -> None:
+        """Delete a file of ours that nothing refers to; one that is gone is gone."""
+        try:
+            self.container.delete_blob(name)
+        except ResourceNotFoundError:
+            return
+        except AzureError as error:
+            raise lake_error(error, f"removing {name}") from error
+
+    def sweep(self, prefix: str, older: timedelta = timedelta(days=1)) -> None:
+        """Remove what killed runs left below a folder of short-lived files."""
+        before = datetime.now(UTC) - older
+        try:
+            left = [blob.name for blob in self.container.list_blobs(prefix) if blob.last_modified < before]
+        except AzureError as error:
+            raise lake_error(error, f"listing {prefix}") from error
+        for name in left:
+            self.remove(name)
 
     def read_table(self, name: str, columns: list[str]) -> pa.Table:
         """Return some columns of a staged file."""
@@ -116,13 +139,7 @@ class Lake:
             TerminalError: the file is gone, or is not the one that its manifest describes.
 
         """
-        try:
-            raw = self.container.download_blob(file.name).readall()
-        except ResourceNotFoundError as error:
-            msg = f"{file.name} is gone though a manifest names it; see docs/runbooks/lake-file-lost.md"
-            raise TerminalError(msg) from error
-        except AzureError as error:
-            raise lake_error(error, f"reading {file.name}") from error
+        raw = self._content(file)
         if hashlib.sha256(raw).hexdigest() != file.sha256:
             raise TerminalError(
                 f"{file.name} has {len(raw)} bytes with another checksum than its manifest says ({file.bytes} bytes): "
@@ -157,89 +174,6 @@ class Lake:
         except AzureError as error:
             raise lake_error(error, f"listing {prefix}") from error
         return {int(name.removeprefix(prefix).split(".")[0]) for name in names}
-
-
-class ParquetFile:
-    """A Parquet file streamed as uncommitted blocks: memory stays bounded and half a file is never visible."""
-
-    def __init__(self, blob: BlobClient) -> None:
-        """Write to `blob`."""
-        self._blob = blob
-        self._sink = _BlockSink(blob)
-        self._writer: pq.ParquetWriter | None = None
-        self.rows = 0
-
-    def write(self, table: pa.Table) -> None:
-        """Append a row group."""
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(
-                pa.PythonFile(self._sink, mode="w"), table.schema, compression="zstd", compression_level=1,
-                dictionary_pagesize_limit=8 * 1024 * 1024, store_schema=False,
-            )  # fmt: skip
-        self._writer.write_table(table, row_group_size=max(1, len(table)))
-        self.rows += len(table)
-
-    def close(self, kind: str, partition: int, occurred_on: tuple[str, ...] = ()) -> StagedFile | None:
-        """Make the file visible and describe it; None when nothing was written. An identical file is left alone."""
-        if self._writer is None:
-            return None
-        self._writer.close()
-        digest = self._sink.finish()
-        return StagedFile(self._blob.blob_name, kind, partition, self.rows, self._sink.written, digest, occurred_on)
-
-
-class _BlockSink(io.RawIOBase):
-    """File object over staged blocks; `finish` commits them unless the blob already has this content."""
-
-    def __init__(self, blob: BlobClient) -> None:
-        self._blob = blob
-        self._buffer = bytearray()
-        self._blocks: list[BlobBlock] = []
-        self._hash = hashlib.sha256()
-        self._attempt = uuid4().hex
-        self.written = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer, as io.RawIOBase has it
-        view = memoryview(data)
-        self._buffer += view
-        self._hash.update(view)
-        self.written += view.nbytes
-        if len(self._buffer) >= BLOCK_BYTES:
-            self._stage()
-        return view.nbytes
-
-    def finish(self) -> str:
-        digest = self._hash.hexdigest()
-        if self._existing() == digest:
-            return digest
-        if self._buffer:
-            self._stage()
-        try:
-            self._blob.commit_block_list(self._blocks, metadata={"sha256": digest})
-        except AzureError as error:
-            raise lake_error(error, f"committing {self._blob.blob_name}") from error
-        return digest
-
-    def _stage(self) -> None:
-        # Ids of one attempt never mix with another's, not even in two processes forked from the same one.
-        block = b64encode(f"{self._attempt}-{len(self._blocks):08d}".encode()).decode()
-        try:
-            self._blob.stage_block(block, bytes(self._buffer))
-        except AzureError as error:
-            raise lake_error(error, f"writing {self._blob.blob_name}") from error
-        self._blocks.append(BlobBlock(block))
-        self._buffer.clear()
-
-    def _existing(self) -> str | None:
-        try:
-            return (self._blob.get_blob_properties().metadata or {}).get("sha256")
-        except ResourceNotFoundError:
-            return None
-        except AzureError as error:
-            raise lake_error(error, f"looking at {self._blob.blob_name}") from error
 
 
 def plan_name(topic: str, sequence: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from include import plans, topic
+from include import plans, reconcile, topic
 from include.errors import TerminalError
 from include.lake import Lake, sealed
 from include.manifest import Manifest
@@ -30,7 +30,7 @@ def load_sealed(lake: Lake, warehouse: Warehouse, settings: PipelineSettings) ->
     missing = missing_sequences(warehouse, settings.kafka_topic, newest.sequence) if newest else []
     problems: list[TerminalError] = []
     for manifests in bounded(sealed(lake, missing), settings.load_max_files):
-        for loaded, counts in _load(warehouse, manifests, problems):
+        for loaded, counts in _load(lake, warehouse, manifests, problems):
             log.info("loaded %s .. %s: %s", loaded[0].plan.plan_id, loaded[-1].plan.plan_id, counts)
             totals["batches"] += len(loaded)
             for name, count in counts.items():
@@ -51,6 +51,7 @@ def load_these(
     """Load exactly these sealed plans in bounded loads of one kind; returns totals over all loads made."""
     totals: dict[str, int] = {}
     for manifests in bounded(sealed(lake, list(sequences)), settings.load_max_files):
+        _require_sealed_files(lake, manifests)
         numbers = {manifest.plan.sequence for manifest in manifests}
         replaced = tuple(one for one in kind.replaced if one.plan.sequence in numbers)
         for name, count in load(warehouse, manifests, msgspec.structs.replace(kind, replaced=replaced)).items():
@@ -58,18 +59,26 @@ def load_these(
     return totals
 
 
+def _require_sealed_files(lake: Lake, manifests: Sequence[Manifest]) -> None:
+    """Raise TerminalError where a file is not the one that was sealed: COPY sees no more than its number of rows."""
+    found = reconcile.file_hop(manifests, lake.troubles([file for one in manifests for file in one.files]))
+    if found.unexplained:
+        raise TerminalError(found.sentence)
+
+
 def _load(
-    warehouse: Warehouse, manifests: list[Manifest], problems: list[TerminalError]
+    lake: Lake, warehouse: Warehouse, manifests: list[Manifest], problems: list[TerminalError]
 ) -> Iterator[tuple[list[Manifest], dict[str, int]]]:
     """Load a group, one by one where it cannot be loaded as a whole, so that one bad batch holds up no other."""
     try:
+        _require_sealed_files(lake, manifests)
         yield manifests, load(warehouse, manifests)
     except TerminalError as error:
         if len(manifests) == 1:
             problems.append(error)
             return
         for one in manifests:
-            yield from _load(warehouse, [one], problems)
+            yield from _load(lake, warehouse, [one], problems)
 
 
 def commit_loaded(

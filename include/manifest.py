@@ -23,6 +23,7 @@ class StagedFile(msgspec.Struct, frozen=True):
     bytes: int
     sha256: str
     occurred_on: tuple[str, ...] = ()
+    md5: str = ""
 
 
 class Manifest(msgspec.Struct, frozen=True):

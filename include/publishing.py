@@ -15,7 +15,6 @@ from include.warehouse import Warehouse
 
 log = logging.getLogger(__name__)
 LOADS_AT_ONCE = 200
-IDS_AT_ONCE = 5_000
 _COLUMNS = (
     "user_id", "device_id", "event_type", "time", "event_properties", "user_properties", "insert_id", "platform",
     "app_version", "os_name", "os_version", "device_model", "language", "country",
@@ -51,13 +50,6 @@ def push(warehouse: Warehouse, destination: Destination, settings: PipelineSetti
         totals["taken"] += len(answer.taken)
         totals["refused"] += len(answer.refused)
     return totals
-
-
-def confirm(warehouse: Warehouse, destination: Destination, insert_ids: Sequence[str]) -> None:
-    """Remember that the vendor's own export has these events."""
-    for start in range(0, len(insert_ids), IDS_AT_ONCE):
-        values = {"vendor": destination.vendor, "insert_ids": list(insert_ids[start : start + IDS_AT_ONCE])}
-        warehouse.run(statement("publish/deliveries", "confirmed"), values, "marking confirmed")
 
 
 def pseudonym(settings: PipelineSettings, vendor: str, kind: str, identifier: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from uuid import uuid4
@@ -12,7 +13,10 @@ import msgspec
 from include import gaps
 from include.manifest import Manifest, dates_of
 from include.statements import statement
-from include.warehouse import Warehouse, land, naive
+from include.warehouse import Warehouse, land, naive, present
+
+BATCHES_AT_ONCE = 500
+"""Most batches that one statement names."""
 
 
 class Hop(msgspec.Struct, frozen=True):
@@ -34,6 +38,11 @@ class Hop(msgspec.Struct, frozen=True):
         """The page that says what to do about a difference."""
         return f"docs/runbooks/{self.name.replace('_', '-')}.md"
 
+    @property
+    def sentence(self) -> str:
+        """The finding in one sentence."""
+        return f"{self.name} expected {self.expected}, found {self.actual}, {self.detail}, see {self.runbook}"
+
 
 def lake_hops(manifests: Sequence[Manifest]) -> list[Hop]:
     """Compare Kafka's offsets and the edge's own event counts with what the lake has."""
@@ -50,6 +59,45 @@ def lake_hops(manifests: Sequence[Manifest]) -> list[Hop]:
         Hop("kafka_to_lake", offsets + skipped, envelopes, lost, {**gaps.totals(accepted)}),
         Hop("client_to_lake", announced, rows + failed, unopened, detail),
     ]
+
+
+def file_hop(manifests: Sequence[Manifest], wrong: Mapping[str, str]) -> Hop:
+    """Compare the files that the manifests name with those that are in the lake as they were staged."""
+    files = [file for manifest in manifests for file in manifest.files]
+    counts = Counter(wrong.values())
+    detail: dict[str, int | str | None] = {name: counts[name] for name in ("gone", "size", "checksum")}
+    detail["example"] = min(wrong, default=None)
+    return Hop("manifest_to_lake", len(files), len(files) - len(wrong), 0, detail)
+
+
+def ledger_hop(warehouse: Warehouse, manifests: Sequence[Manifest]) -> Hop:
+    """Compare the batches whose rows are in EVENTS with the ledger; a row that was gone and came again is explained.
+
+    A batch that is in neither is merely not loaded yet.
+    """
+    if not manifests:
+        return Hop("lake_to_ledger", 0, 0)
+    plans = {manifest.plan.sequence: manifest.plan for manifest in manifests}
+    values = {"topic": manifests[0].plan.topic, "first": min(plans), "last": max(plans)}
+    rows = warehouse.run(statement("load/ledger", "kinds"), values, "reading LOADS")
+    known = {int(sequence) for sequence, _ in rows} & plans.keys()
+    recovered = {int(sequence) for sequence, kind in rows if kind == "recovered"} & known
+    missing = present(warehouse, [manifest for manifest in manifests if manifest.plan.sequence not in known])
+    example = min([*missing, *(plans[sequence].plan_id for sequence in recovered)], default=None)
+    detail = {"missing": len(missing), "recovered": len(recovered), "example": example}
+    expected = len(known) + len(missing)
+    return Hop("lake_to_ledger", expected, len(known) - len(recovered), len(recovered), detail)
+
+
+def twice_hop(warehouse: Warehouse, manifests: Sequence[Manifest]) -> Hop:
+    """Count the events of these batches that EVENTS has more than once, without a look at the lake."""
+    doubles = 0
+    for some in (manifests[start : start + BATCHES_AT_ONCE] for start in range(0, len(manifests), BATCHES_AT_ONCE)):
+        if dates := dates_of(some):
+            values = {"batches": [manifest.plan.plan_id for manifest in some]}
+            found = warehouse.run(statement("settle/compare", "twice_of", dates), values, "looking for doubles")
+            doubles += int(found[0][0])
+    return Hop("events_twice", 0, doubles)
 
 
 def warehouse_hops(warehouse: Warehouse, manifests: Sequence[Manifest]) -> list[Hop]:
@@ -69,14 +117,17 @@ def warehouse_hops(warehouse: Warehouse, manifests: Sequence[Manifest]) -> list[
 
 
 def vendor_hop(warehouse: Warehouse, vendor: str, manifests: Sequence[Manifest]) -> Hop:
-    """Compare what was offered of these batches' events with what the vendor's own export confirmed."""
+    """Compare what was due of these batches' events with what the vendor's own export confirmed.
+
+    Refused is what the vendor said that it never takes, and what is unfit by its documented rules: not offered at all.
+    """
     dates = dates_of(manifests)
-    row: Sequence[int | None] = (0, 0, 0)
+    row: Sequence[int | None] = (0, 0, 0, 0)
     if dates:
         values = {"vendor": vendor, "batches": [manifest.plan.plan_id for manifest in manifests]}
         row = warehouse.run(statement("settle/compare", "vendor", dates), values, "comparing DELIVERIES")[0]
-    offered, confirmed, refused = (int(count or 0) for count in row)
-    return Hop(f"warehouse_to_{vendor}", offered, confirmed, refused, {"refused": refused})
+    due, confirmed, refused, unfit = (int(count or 0) for count in row)
+    return Hop(f"warehouse_to_{vendor}", due, confirmed, refused, {"refused": refused, "unfit": unfit})
 
 
 def store(warehouse: Warehouse, hour: datetime, hops: Sequence[Hop]) -> None:

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from include import gaps, plans, reconcile, sealing, staging
+from include.confirming import confirm
 from include.destinations import Destination
 from include.errors import TerminalError, TransientError
 from include.lake import Lake, sealed
 from include.loading import load_sealed, load_these
+from include.manifest import Manifest, dates_of
 from include.plans import Plan
-from include.publishing import confirm
 from include.reconcile import Hop
 from include.settings import PipelineSettings
 from include.warehouse import LoadKind, Warehouse, missing_sequences
@@ -97,35 +98,44 @@ def settle(
         raise TransientError(
             f"{len(sequences) - len(manifests)} plans of hour {hour:%Y-%m-%d %H} are not sealed: heal first"
         )
-    hops: list[Hop] = []
-    if manifests:
-        hops = [*reconcile.lake_hops(manifests), *reconcile.warehouse_hops(warehouse, manifests)]
-        vendor = reconcile.vendor_hop(warehouse, destination.vendor, manifests)
-        if vendor.unexplained:  # an export is large, and an hour that was confirmed needs none
-            _confirm(warehouse, destination, hour)
-            vendor = reconcile.vendor_hop(warehouse, destination.vendor, manifests)
-        reconcile.store(warehouse, hour, [*hops, vendor])
-        if vendor.unexplained:
-            log.warning(
-                "%s: %s events offered, not confirmed yet, see %s", vendor.name, vendor.unexplained, vendor.runbook
-            )
-        hops.append(vendor)
-    wrong = [hop for hop in hops[:-1] if hop.unexplained]
-    if wrong:
-        raise TerminalError(
-            f"hour {hour:%Y-%m-%d %H}: "
-            + "; ".join(
-                f"{hop.name} expected {hop.expected}, found {hop.actual}, {hop.detail}, see {hop.runbook}"
-                for hop in wrong
-            )
-        )
-    return hops
+    if not manifests:
+        return []
+    hops = _hops(lake, warehouse, manifests)
+    vendor = _vendor(lake, warehouse, destination, hour, manifests)
+    reconcile.store(warehouse, hour, [*hops, vendor])
+    if wrong := [hop.sentence for hop in hops if hop.unexplained]:
+        raise TerminalError(f"hour {hour:%Y-%m-%d %H}: " + "; ".join(wrong))
+    return [*hops, vendor]
 
 
-def _confirm(warehouse: Warehouse, destination: Destination, hour: datetime) -> None:
+def _hops(lake: Lake, warehouse: Warehouse, manifests: Sequence[Manifest]) -> list[Hop]:
+    """Compare client, Kafka, lake and warehouse; files that are not the sealed ones prove nothing of the warehouse."""
+    wrong_files = lake.troubles([file for manifest in manifests for file in manifest.files])
+    hops = [*reconcile.lake_hops(manifests), reconcile.file_hop(manifests, wrong_files)]
+    if wrong_files:
+        return hops
+    return [*hops, reconcile.ledger_hop(warehouse, manifests), *reconcile.warehouse_hops(warehouse, manifests)]
+
+
+def _vendor(
+    lake: Lake, warehouse: Warehouse, destination: Destination, hour: datetime, manifests: Sequence[Manifest]
+) -> Hop:
+    """Compare what was offered with what the vendor has; asks for its export only where that is not known yet."""
+    hop = reconcile.vendor_hop(warehouse, destination.vendor, manifests)
+    if hop.unexplained:
+        _confirm(lake, warehouse, destination, hour, manifests)
+        hop = reconcile.vendor_hop(warehouse, destination.vendor, manifests)
+    if hop.unexplained:
+        log.warning("%s: %s events offered, not confirmed yet, see %s", hop.name, hop.unexplained, hop.runbook)
+    return hop
+
+
+def _confirm(
+    lake: Lake, warehouse: Warehouse, destination: Destination, hour: datetime, manifests: Sequence[Manifest]
+) -> None:
     """Mark as confirmed what the vendor's export has from the hour until now, at most a day of it."""
     until = min(datetime.now(UTC) + timedelta(hours=1), hour + timedelta(days=1))
-    confirm(warehouse, destination, sorted(set(destination.exported(hour, until))))
+    confirm(lake, warehouse, destination.vendor, dates_of(manifests), destination.exported(hour, until))
 
 
 def _reaches(newest: Plan | None, end: datetime) -> bool:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import date
 from typing import Any
 
 import msgspec
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _trace(options: argparse.Namespace, environ: Mapping[str, str]) -> Trace:
     refused: tuple[str, ...] = ()
-    limits = Limits(options.plans, options.records)
+    limits = Limits(options.plans, options.records, options.occurred)
     with ExitStack() as stack:
         lake = stack.enter_context(clients.lake(environ, pipeline_settings(environ)))
         warehouse: Warehouse | None = None
@@ -74,6 +75,11 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.trace", description=__doc__)
     parser.add_argument("event_id", help="the event's id, as the client gave it or as the warehouse has it")
     parser.add_argument("--source", default="", help="only of this source")
+    parser.add_argument(
+        "--occurred", type=date.fromisoformat, metavar="DATE",
+        help="date of the event's occurred_at in UTC, 1970-01-01 where it has none; without it all of EVENTS is read, "
+        "because nothing else says on which date an id lies",
+    )  # fmt: skip
     parser.add_argument("--plans", type=int, default=_DEFAULTS.plans, help="most plans whose files are searched")
     parser.add_argument("--records", type=int, default=_DEFAULTS.records, help="most records that are searched")
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")

@@ -7,11 +7,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from include.rows import NO_DATE
-from include.statements import statement
+from include.statements import MAX_DATES, statement
 from include.warehouse import Warehouse
 
-MAX_DATES = 1_000
-"""Most literal dates of one statement."""
 MAX_PLANS = 500
 _AROUND = tuple(timedelta(days=days) for days in (-1, 0, 1))
 

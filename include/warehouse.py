@@ -112,6 +112,16 @@ def missing_sequences(warehouse: Warehouse, topic: str, latest: int) -> list[int
     return [sequence for sequence in range(first, latest + 1) if sequence not in loaded]
 
 
+def present(warehouse: Warehouse, manifests: Sequence[Manifest]) -> list[str]:
+    """Return which of these batches have rows in EVENTS."""
+    dates = dates_of(manifests)
+    if not dates:
+        return []
+    values = {"batches": [manifest.plan.plan_id for manifest in manifests]}
+    rows = warehouse.run(statement("load/merge", "present", dates), values, "looking for batches in EVENTS")
+    return sorted(str(row[0]) for row in rows)
+
+
 class LoadKind(msgspec.Struct, frozen=True):
     """How a load differs: only what the ledger does not have, or again; with or without rows in the outbox."""
 
@@ -228,6 +238,7 @@ def _ledger_rows(
     if dates:
         counted = warehouse.run(statement("load/merge", "inserted", dates), values, "counting new events")
         inserted = {batch: int(count) for batch, count in counted}
+    again = _loaded_before(warehouse, manifests, inserted) if values["kind"] == "load" else set()
     counted = warehouse.run(statement("load/merge", "failed_inserted"), values, "counting new failed events")
     failed = {batch: (int(count), int(unparsed)) for batch, count, unparsed in counted}
     return [
@@ -236,7 +247,7 @@ def _ledger_rows(
             "sequence": manifest.plan.sequence,
             "batch_id": manifest.plan.plan_id,
             "load_id": values["load_id"],
-            "kind": values["kind"],
+            "kind": "recovered" if manifest.plan.plan_id in again else values["kind"],
             "contract_version": manifest.plan.contract_version,
             "interval_start": naive(manifest.plan.interval_start),
             "interval_end": naive(manifest.plan.interval_end),
@@ -251,6 +262,19 @@ def _ledger_rows(
         }
         for manifest in manifests
     ]
+
+
+def _loaded_before(warehouse: Warehouse, manifests: Sequence[Manifest], inserted: Mapping[str, int]) -> set[str]:
+    """Return the batches that were in EVENTS though the ledger did not know them: somebody deleted their rows of it."""
+    suspects = [manifest for manifest in manifests if manifest.rows and not inserted.get(manifest.plan.plan_id)]
+    again = set(present(warehouse, suspects))
+    if again:
+        log.error(
+            "%s were in EVENTS and not in CONTROL.LOADS: somebody deleted these rows of the ledger; they are loaded "
+            "again, and nothing is twice; see docs/runbooks/lake-to-ledger.md",
+            ", ".join(sorted(again)),
+        )
+    return again
 
 
 def naive(moment: datetime) -> datetime:

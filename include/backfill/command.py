@@ -92,7 +92,7 @@ def _run(options: argparse.Namespace, airflow: BackfillSettings, console: Consol
         rehearsal = _rehearsal(parts, found, asked)
         screen.rehearsal(console, found, rehearsal, asked.mode, airflow.credits_per_hour, options.max_active_runs)
     if not asked.changes:
-        return 1 if rehearsal.expired else 0
+        return 1 if rehearsal.expired or any(hop.unexplained for hop in rehearsal.findings) else 0
     signed_in = Airflow(airflow)
     started = datetime.now(UTC)
     backfill = signed_in.create(

@@ -8,13 +8,15 @@ from typing import Any
 
 import msgspec
 
-from include import topic
+from include import reconcile, topic
 from include.backfill.restate import in_kafka
 from include.backfill.wish import Mode, Wish
+from include.blobs import Suspicion
 from include.contract import event
 from include.lake import Lake, latest_manifest, sealed
 from include.manifest import Manifest
 from include.plans import Plan, TopicState
+from include.reconcile import Hop
 from include.settings import PipelineSettings
 from include.statements import statement
 from include.warehouse import Warehouse, missing_sequences
@@ -48,9 +50,12 @@ class Rehearsal(msgspec.Struct, frozen=True):
     unsealed: int
     unloaded: int
     lost_files: tuple[str, ...]
+    """Gone, or not as they were sealed."""
     expired: int
     """Plans that are not sealed and that Kafka has lost in part: only `accept-gap` helps."""
     steps: tuple[Step, ...]
+    findings: tuple[Hop, ...] = ()
+    """What somebody changed by hand: files, rows of the ledger, copies of events."""
 
     def totals(self) -> dict[str, int]:
         """Return the numbers for a run's log and XCom."""
@@ -60,7 +65,8 @@ class Rehearsal(msgspec.Struct, frozen=True):
             "failed": self.failed,
             "lost_files": len(self.lost_files),
         }
-        return counted | {f"{step.mode}_batches": step.batches for step in self.steps}
+        found = {hop.name: hop.expected - hop.actual for hop in self.findings}
+        return counted | {f"{step.mode}_batches": step.batches for step in self.steps} | found
 
     def text(self) -> str:
         """Return it as lines for a log."""
@@ -68,7 +74,7 @@ class Rehearsal(msgspec.Struct, frozen=True):
             f"{self.plans} plans, {self.envelopes} envelopes, {self.events} valid and {self.failed} failed events; "
             f"{self.unsealed} not sealed, {self.unloaded} not loaded, {len(self.lost_files)} files lost"
         )
-        return "\n".join([head, *(_line(step) for step in self.steps)])
+        return "\n".join([head, *(_line(step) for step in self.steps), *(hop.sentence for hop in self.findings)])
 
 
 def wanted(lake: Lake, wish: Wish, sequences: Sequence[int]) -> list[int]:
@@ -98,7 +104,7 @@ def rehearse(
     last = max(sequences, default=0)
     unloaded = set(missing_sequences(warehouse, settings.kafka_topic, last)) & set(sequences)
     unsealed = [plan for plan in plans if plan.sequence not in present]
-    lost = _lost(lake, manifests)
+    lost = lake.troubles([file for manifest in manifests for file in manifest.files])
     failed = _open_failed(warehouse, manifests)
     return Rehearsal(
         plans=len(plans),
@@ -111,16 +117,17 @@ def rehearse(
         lost_files=tuple(lost),
         expired=sum(not _whole(plan, state) for plan in unsealed),
         steps=_steps(manifests, unsealed, unloaded, failed, state),
+        findings=_findings(warehouse, manifests, lost),
     )
 
 
-def _lost(lake: Lake, manifests: Sequence[Manifest]) -> list[str]:
-    """Return the names of files that are not there in their size, by one listing per hour."""
-    files = [file for manifest in manifests for file in manifest.files]
-    sizes: dict[str, int] = {}
-    for prefix in sorted({file.name.rsplit("/", 2)[0] + "/" for file in files}):
-        sizes |= lake.sizes(prefix)
-    return sorted(file.name for file in files if sizes.get(file.name) != file.bytes)
+def _findings(warehouse: Warehouse, manifests: Sequence[Manifest], lost: Mapping[str, Suspicion]) -> tuple[Hop, ...]:
+    hops = (
+        reconcile.file_hop(manifests, lost),
+        reconcile.ledger_hop(warehouse, manifests),
+        reconcile.twice_hop(warehouse, manifests),
+    )
+    return tuple(hop for hop in hops if hop.expected != hop.actual)
 
 
 def _open_failed(warehouse: Warehouse, manifests: Sequence[Manifest]) -> int:

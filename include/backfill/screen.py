@@ -80,13 +80,8 @@ def _findings(found: Rehearsal) -> list[str]:
         lines.append(
             f"{found.expired} plans are not staged and Kafka has lost a part of them: see docs/runbooks/gap.md"
         )
-    if found.lost_files:
-        shown = ", ".join(found.lost_files[:_EXAMPLES])
-        lines.append(
-            f"{len(found.lost_files)} files of the lake are gone or of another size: {shown}; "
-            "see docs/runbooks/lake-file-lost.md"
-        )
-    return lines
+    lines += [hop.sentence for hop in found.findings]
+    return [*lines, *(f"gone, or not as it was sealed: {name}" for name in found.lost_files[:_EXAMPLES])]
 
 
 def _time(seconds: float) -> str:

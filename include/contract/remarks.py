@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import msgspec
+
 from include.contract.event import Parsed
 from include.contract.extra import REQUEST_BYTES, REQUEST_KEY, Fields
 
 _SHOWN_CHARACTERS = 100
+_booleans = msgspec.json.Decoder(dict[str, bool])
 _OMITTED = re.compile(rb'"\$*' + re.escape(REQUEST_KEY.encode()) + rb'":\{"omitted_bytes":(\d+)\}')
 
 
@@ -26,3 +29,18 @@ def remarks(parsed: Parsed, request: Fields, sent_at_key: str) -> Iterator[str]:
         yield f"occurred_at: missing in {without:,} of {len(events):,} events; their time is that of their arrival"
     if without := sum(bytes(event.consent) == b"null" for event in events):
         yield f"consent: missing in {without:,} of {len(events):,} events; they reach no vendor"
+    if odd := sum(_is_odd(bytes(event.consent)) for event in events):
+        yield (
+            f"consent: neither true nor false in {odd:,} of {len(events):,} events; "
+            'only the JSON value true is consent, "true" and 1 count as no'
+        )
+
+
+def _is_odd(consent: bytes) -> bool:
+    if not consent.startswith(b"{"):  # missing, or failed by the suite
+        return False
+    try:
+        _booleans.decode(consent)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return True
+    return False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import io
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 import msgspec
 import requests
@@ -21,11 +21,21 @@ MAX_EVENTS = 2_000
 THROTTLE_PAUSE_S = 15.0
 """After 429 Amplitude asks for a pause of 15 s or more."""
 TIMEOUT_S = 60.0
+CHUNK_BYTES = 1 << 20
 _ANALYTICS_HOSTS = {
     "https://api2.amplitude.com": "https://amplitude.com",
     "https://api.eu.amplitude.com": "https://analytics.eu.amplitude.com",
 }
 """The Export API is not served where events are uploaded."""
+
+
+class _Exported(msgspec.Struct):
+    """What is read of an exported event."""
+
+    insert_id: str | None = msgspec.field(name="$insert_id", default=None)
+
+
+_exported = msgspec.json.Decoder(_Exported)
 
 
 class Amplitude:
@@ -69,21 +79,31 @@ class Amplitude:
         """Yield insert ids by server upload time; Amplitude counts in whole hours, the last one included."""
         last = max(start, end - timedelta(hours=1))
         hours = {"start": f"{start:%Y%m%dT%H}", "end": f"{last:%Y%m%dT%H}"}
+        with TemporaryFile() as file:  # a day of a large project is gigabytes
+            if not self._download(hours, file):
+                return
+            try:
+                with zipfile.ZipFile(file) as archive:
+                    for name in archive.namelist():
+                        with archive.open(name) as part, gzip.open(part) as lines:
+                            yield from _insert_ids(lines)
+            except (zipfile.BadZipFile, zlib.error, EOFError, OSError, msgspec.DecodeError) as error:
+                raise TransientError(f"Amplitude's export cannot be read, it may be cut off: {error!r}") from error
+
+    def _download(self, hours: Mapping[str, str], file: IO[bytes]) -> bool:
+        """Write an export to a file; False when there is no data in these hours."""
+        keys = (self._api_key, self._secret_key)
+        url = f"{self._analytics}/api/2/export"
         try:
-            keys = (self._api_key, self._secret_key)
-            answer = self._session.get(f"{self._analytics}/api/2/export", params=hours, auth=keys, timeout=TIMEOUT_S)
+            with self._session.get(url, params=hours, auth=keys, timeout=TIMEOUT_S, stream=True) as answer:
+                if answer.status_code == requests.codes.not_found:
+                    return False
+                if answer.status_code != requests.codes.ok:
+                    raise _error(answer, "the export")
+                file.writelines(answer.iter_content(CHUNK_BYTES))
         except requests.RequestException as error:
             raise _unreachable(error) from error
-        if answer.status_code == requests.codes.not_found:  # no data in these hours
-            return
-        if answer.status_code != requests.codes.ok:
-            raise _error(answer, "the export")
-        try:
-            with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-                for name in archive.namelist():
-                    yield from _insert_ids(archive.read(name))
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, msgspec.DecodeError) as error:
-            raise TransientError(f"Amplitude's export cannot be read, it may be cut off: {error!r}") from error
+        return True
 
     def _post(self, events: Sequence[Mapping[str, Any]]) -> requests.Response:
         body = msgspec.json.encode({"api_key": self._api_key, "events": events})
@@ -116,12 +136,10 @@ def _without_invalid(
     return [event for index, event in enumerate(events) if index not in reasons]
 
 
-def _insert_ids(part: bytes) -> Iterator[str]:
-    for line in gzip.decompress(part).splitlines():
-        if line:
-            insert_id = msgspec.json.decode(line).get("$insert_id")
-            if insert_id:
-                yield insert_id
+def _insert_ids(lines: Iterable[bytes]) -> Iterator[str]:
+    for line in lines:
+        if line.strip() and (insert_id := _exported.decode(line).insert_id):
+            yield insert_id
 
 
 def _error(answer: requests.Response, doing: str) -> PipelineError:

@@ -8,7 +8,8 @@ from datetime import datetime
 import pyarrow.compute as pc
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from include.lake import Lake, lake_error, manifest_name, plan_name
+from include.blobs import lake_error
+from include.lake import Lake, manifest_name, plan_name
 from include.manifest import Manifest, StagedFile
 from include.plans import Plan
 from include.tracing.model import Step, Where, utc

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Literal
 
 import msgspec
@@ -12,10 +12,12 @@ Place = Literal["EVENTS", "FAILED_EVENTS", "lake", "topic"]
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How much is searched for what the warehouse does not have."""
+    """How much is searched: in EVENTS, and for what the warehouse does not have."""
 
     plans: int = 20
     records: int = 20_000
+    occurred_on: date | None = None
+    """Only this date of EVENTS is searched."""
 
 
 class Step(msgspec.Struct, frozen=True):

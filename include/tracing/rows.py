@@ -29,9 +29,9 @@ class Row(msgspec.Struct, frozen=True):
     after: tuple[Step, ...]
 
 
-def find(warehouse: Warehouse, event_id: str, source_id: str | None) -> list[Row]:
-    """Return all rows with this id; a scan of the tables where the event's date is not known."""
-    values = {"event_id": event_id, "source_id": source_id}
+def find(warehouse: Warehouse, event_id: str, source_id: str | None, occurred_on: date | None = None) -> list[Row]:
+    """Return all rows with this id; EVENTS is read as a whole where the date of the event is not given."""
+    values = {"event_id": event_id, "source_id": source_id, "occurred_on": occurred_on}
     events = statement("trace/find", "events", purpose=contract(VENDOR).purpose)
     found = [_event(warehouse, row) for row in warehouse.run(events, values, "looking in EVENTS")]
     failed = warehouse.run(statement("trace/find", "failed"), values, "looking in FAILED_EVENTS")
@@ -91,6 +91,9 @@ def _vendor(
 
 def _delivered(row: Sequence[Any]) -> Iterator[Step]:
     _, offered, taken, refused, refusal, confirmed = row
+    if offered is None:
+        yield Step("not offered", utc(refused), f"{VENDOR} takes no such event: {refusal}")
+        return
     yield Step("offered", utc(offered), f"visible to {VENDOR}")
     if taken:
         yield Step("taken", utc(taken), f"{VENDOR} answered that it took it")
@@ -112,10 +115,16 @@ def _why_not(
     if waiting:
         reasons.append(f"publish_{VENDOR} has not offered load {waiting[0]} yet")
     if consent != "true":
-        reasons.append(f"no consent to {purpose} ({'missing' if consent is None else consent})")
+        reasons.append(f"no consent to {purpose} ({_given(consent)})")
     reasons += [f"its {kind} is suppressed since {at:%Y-%m-%d %H:%M:%S}: {why}" for kind, why, at in suppressed]
     reasons += [f"the same id was offered under date {row[0]}" for row in deliveries]
     return "; ".join(reasons) or "no reason found: see docs/runbooks/warehouse-to-amplitude.md"
+
+
+def _given(consent: str | None) -> str:
+    if consent is None or consent == "false":
+        return consent or "missing"
+    return f"{consent}; only the JSON value true is consent"
 
 
 def _day(value: date | str) -> str:

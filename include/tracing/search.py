@@ -71,7 +71,12 @@ class Search:
         return found
 
     def _in_warehouse(self) -> Iterator[Story]:
-        for row in rows.find(self.warehouse, self.event_id, self.source_id) if self.warehouse else ():
+        if self.warehouse is None:
+            return
+        on = self.limits.occurred_on
+        if on is not None:
+            self.searched.append(f"Of EVENTS only date {on} was searched (--occurred), FAILED_EVENTS as a whole.")
+        for row in rows.find(self.warehouse, self.event_id, self.source_id, on):
             kind = "events" if row.place == "EVENTS" else "failed"
             steps = [*row.before, *self._kafka_steps(row.where, row.received_at), *self._lake_steps(row.where, kind)]
             yield _story(row.place, row.source_id, row.event_id, row.event_name, row.where, [*steps, *row.after])

@@ -10,7 +10,7 @@ from typing import Any
 from azure.storage.blob import BlobClient
 from confluent_kafka import Consumer
 
-from include import lake, topic
+from include import blobs, topic
 from include.destinations.amplitude import Amplitude
 from include.lake import Lake
 from include.warehouse import Warehouse
@@ -18,13 +18,14 @@ from include.warehouse import Warehouse
 Reached = Callable[[str], None]
 _VARYING = re.compile(r"L_[0-9A-F]{8}_|\b\d+ ")
 _DOCUMENTS = {"plans": "plan", "parts": "part", "quality": "quality document", "manifests": "manifest"}
+_FILES = {"events": "events", "failed": "failed events", "landing": "confirmed ids"}
 SMALL_BLOCK_BYTES = 3_000
 """Files of the audit are small; so they still consist of several blocks."""
 
 
 def arm(reached: Reached) -> None:
     """Call `reached` at every boundary that this process passes from now on."""
-    lake.BLOCK_BYTES = SMALL_BLOCK_BYTES
+    blobs.BLOCK_BYTES = SMALL_BLOCK_BYTES
     _around(BlobClient, "stage_block", lambda args: f"block of the {_kind(args[0])} file", reached)
     _around(BlobClient, "commit_block_list", lambda args: f"commit of the {_kind(args[0])} file", reached)
     _around(Lake, "put_once", lambda args: f"write of the {_document(args[1])}", reached)
@@ -73,7 +74,7 @@ def _arm_kafka(reached: Reached) -> None:
 
 
 def _kind(blob: BlobClient) -> str:
-    return "events" if str(blob.blob_name).startswith("events/") else "failed events"
+    return _FILES[str(blob.blob_name).partition("/")[0]]
 
 
 def _document(name: str) -> str:

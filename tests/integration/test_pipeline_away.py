@@ -14,7 +14,7 @@ import snowflake.connector
 from confluent_kafka import KafkaError, KafkaException
 from snowflake.connector.errors import OperationalError
 
-from include import lake, loading, topic
+from include import blobs, loading, topic
 from include import warehouse as warehouse_module
 from include.contract import kafka_errors
 from include.errors import TransientError
@@ -134,14 +134,14 @@ def test_azurite_dying_before_a_file_is_committed_is_transient(
 ) -> None:
     good = fill(own)
     work = own.plan()
-    original = lake._BlockSink.finish
+    original = blobs._BlockSink.finish
     with monkeypatch.context() as patch:
 
         def finish(sink: Any) -> str:
             fragile.stop_part("azurite")
             return original(sink)
 
-        patch.setattr(lake._BlockSink, "finish", finish)
+        patch.setattr(blobs._BlockSink, "finish", finish)
         with pytest.raises(TransientError, match="the lake failed at"):
             own.drain(work)
     fragile.start_part("azurite")

@@ -14,8 +14,7 @@ import msgspec
 import pytest
 from azure.storage.blob import BlobClient, ContainerClient
 
-from include import lake as lake_module
-from include import publishing, sealing, staging, topic, warehouse
+from include import blobs, publishing, sealing, staging, topic, warehouse
 from include.destinations.amplitude import Amplitude
 from include.errors import TransientError
 from include.lake import Lake
@@ -48,7 +47,7 @@ def drain_and_seal(pipe: Pipeline, work: list[dict[str, Any]]) -> None:
 
 
 STAGING: dict[str, tuple[Any, str, int]] = {
-    "before a block of the first file": (lake_module._BlockSink, "_stage", 0),
+    "before a block of the first file": (blobs._BlockSink, "_stage", 0),
     "before the first file is visible": (BlobClient, "commit_block_list", 0),
     "between the events and the failed events": (BlobClient, "commit_block_list", 1),
     "between the files and what describes them": (Lake, "put_once", 0),
@@ -233,4 +232,4 @@ def test_landing_tables_do_not_stay(pipe: Pipeline) -> None:
     pipe.stage()
     pipe.load()
     left = pipe.rows("SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'LANDING'")
-    assert sorted(str(row[0]) for row in left) == ["EVENTS_TEMPLATE", "FAILED_TEMPLATE"]
+    assert sorted(str(row[0]) for row in left) == ["CONFIRMED_TEMPLATE", "EVENTS_TEMPLATE", "FAILED_TEMPLATE"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from include import publishing
+from include.confirming import confirm
 from include.contract.event import derived_event_id
 from include.contract.splitting import split
 from include.destinations.amplitude import Amplitude
@@ -82,7 +83,8 @@ def test_one_event_is_followed_through_every_stage(pipe: Pipeline) -> None:
     assert [step.name for step in offered.steps] == [*hops, "offered", "not confirmed"]
 
     with pipe.warehouse() as warehouse:
-        publishing.confirm(warehouse, AMPLITUDE, ["phone-app:wanted"])
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        confirm(pipe.lake, warehouse, "amplitude", [today], ["phone-app:wanted"])
     found = traced(pipe, "wanted")
     whole = story(found)
     assert [step.name for step in whole.steps] == [*hops, "offered", "confirmed"]
@@ -246,3 +248,16 @@ def test_a_part_that_is_away_does_not_stop_the_others(pipe: Pipeline, away: str,
     assert "Kafka could not be asked" in told["received"]
     assert {"staged", "loaded", "outbox"} <= told.keys()
     assert any("reading" in sentence and "offsets" in sentence for sentence in found.searched)
+
+
+def test_a_known_date_bounds_the_search_in_events(pipe: Pipeline) -> None:
+    days = ("2026-11-20", "2026-11-21")
+    pipe.produce(request(*(event("same", occurred_at=f"{day}T10:00:00Z") for day in days)))
+    pipe.stage()
+    pipe.load()
+    assert len(traced(pipe, "same").stories) == 2
+    with pipe.warehouse() as warehouse:
+        limits = Limits(occurred_on=date(2026, 11, 21))
+        found = trace("same", None, pipe.lake, warehouse, pipe.kafka, limits)
+    assert "EVENTS, date 2026-11-21" in texts(story(found))["loaded"]
+    assert found.searched[0] == "Of EVENTS only date 2026-11-21 was searched (--occurred), FAILED_EVENTS as a whole."

@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS {database}.PUBLISH.PUBLICATIONS (
     LOAD_ID VARCHAR(300) NOT NULL COMMENT 'Load that was offered',
     PUBLISHED_AT TIMESTAMP_NTZ(6) NOT NULL COMMENT 'Watermark of the publication, strictly increasing per vendor',
     EVENTS_LOADED NUMBER(19, 0) NOT NULL COMMENT 'New events of the load',
-    EVENTS_OFFERED NUMBER(19, 0) NOT NULL COMMENT 'Of them offered; the rest lack consent, are suppressed or were offered before'
+    EVENTS_OFFERED NUMBER(19, 0) NOT NULL COMMENT 'Of them offered; the rest lack consent, are suppressed, are unfit for the vendor or were offered before'
 ) COMMENT = 'Loads offered to a vendor';
 CREATE TABLE IF NOT EXISTS {database}.PUBLISH.WATERMARKS (
     VENDOR VARCHAR NOT NULL COMMENT 'Destination',
@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS {database}.PUBLISH.AMPLITUDE_OUTBOX (
     PUBLISHED_AT TIMESTAMP_NTZ(6) NOT NULL COMMENT 'Watermark of the publication'
 ) CLUSTER BY (PUBLISHED_AT) CHANGE_TRACKING = TRUE DATA_RETENTION_TIME_IN_DAYS = 7
   COMMENT = 'What Amplitude may see; insert-only, never recreated';
+ALTER TABLE {database}.PUBLISH.AMPLITUDE_OUTBOX ADD COLUMN IF NOT EXISTS UNFIT VARCHAR
+    COMMENT 'Why Amplitude takes no such event by its own rules; such a row is in no view and DELIVERIES has it as refused';
 CREATE OR REPLACE VIEW {database}.PUBLISH.AMPLITUDE_EVENTS COMMENT = 'Polled by Amplitude''s importer: rows up to the watermark' AS
 SELECT
     o.USER_PSEUDONYM AS "user_id",
@@ -81,4 +83,5 @@ SELECT
     o.COUNTRY AS "country",
     o.PUBLISHED_AT AS "update_time_column"
 FROM {database}.PUBLISH.AMPLITUDE_OUTBOX o
-JOIN {database}.PUBLISH.WATERMARKS w ON w.VENDOR = 'amplitude' AND o.PUBLISHED_AT <= w.PUBLISHED_AT;
+JOIN {database}.PUBLISH.WATERMARKS w ON w.VENDOR = 'amplitude' AND o.PUBLISHED_AT <= w.PUBLISHED_AT
+WHERE o.UNFIT IS NULL;

@@ -24,6 +24,10 @@ INSERT INTO CONTROL.LOADS (
     %(unparsed)s, %(loaded_at)s, %(kind)s
 );
 
+-- name: kinds
+SELECT DISTINCT SEQUENCE, COALESCE(KIND, 'load') FROM CONTROL.LOADS
+WHERE TOPIC = %(topic)s AND SEQUENCE BETWEEN %(first)s AND %(last)s AND COALESCE(KIND, 'load') <> 'publish';
+
 -- name: versions
 SELECT SEQUENCE, MAX(CONTRACT_VERSION) FROM CONTROL.LOADS
 WHERE TOPIC = %(topic)s AND SEQUENCE IN (%(sequences)s) GROUP BY SEQUENCE;

@@ -6,13 +6,18 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
 
+import pyarrow as pa
+
+from include.blobs import ParquetFile, Suspicion
 from include.contract.envelope import Envelope
 from include.contract.event import parse
 from include.gaps import Acceptance
+from include.lake import Lake
+from include.manifest import StagedFile
 from include.plans import Plan
 from include.rows import Chunk, Decoded
 from include.settings import PipelineSettings
@@ -99,6 +104,46 @@ class RecordingCursor(AbstractContextManager["RecordingCursor"]):
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         return self._rows
+
+
+class LakeOfIds(Lake):
+    """A lake whose sealed files are as `wrong` says, and that keeps the ids of short-lived files it is given."""
+
+    def __init__(self, wrong: Mapping[str, Suspicion] | None = None) -> None:
+        self.wrong = dict(wrong or {})
+        self.landed: list[str] = []
+        self.effects: list[str] = []
+
+    def troubles(self, files: Sequence[StagedFile]) -> dict[str, Suspicion]:
+        return self.wrong
+
+    def parquet(self, name: str) -> ParquetFile:
+        return IdsInMemory(name, self)
+
+    def sweep(self, prefix: str, older: timedelta = timedelta(days=1)) -> None:
+        self.effects.append(f"sweep {prefix}")
+
+    def remove(self, name: str) -> None:
+        self.effects.append(f"remove {name}")
+
+
+class IdsInMemory(ParquetFile):
+    """One of those files; the sizes of its row groups are kept."""
+
+    def __init__(self, name: str, lake: LakeOfIds) -> None:
+        self.name, self.lake, self.rows = name, lake, 0
+        self.groups: list[int] = []
+
+    def write(self, table: pa.Table) -> None:
+        self.rows += len(table)
+        self.groups.append(len(table))
+        self.lake.landed += table["insert_id"].to_pylist()
+
+    def close(self, kind: str, partition: int, occurred_on: tuple[str, ...] = ()) -> StagedFile | None:
+        if not self.rows:
+            return None
+        self.lake.effects.append(f"commit {self.name} in groups of {self.groups}")
+        return StagedFile(self.name, kind, partition, self.rows, 1, "")
 
 
 def good_event(**changes: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 from base64 import b64decode
 from typing import Any
 
-from include.lake import _BlockSink
+from include.blobs import _BlockSink
 
 
 class Blob:

@@ -16,8 +16,9 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
+from include.blobs import lake_error
 from include.errors import PipelineError, SetupError, TransientError
-from include.lake import Lake, file_name, lake_error, manifest_name, part_name, plan_name, result_name
+from include.lake import Lake, file_name, manifest_name, part_name, plan_name, result_name
 from include.plans import PartitionRange, Plan
 
 PART = PartitionRange(3, 100, 250)

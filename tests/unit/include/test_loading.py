@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include import loading, topic
+from include.blobs import Suspicion
 from include.errors import TerminalError
 from include.loading import bounded, load_sealed
-from include.manifest import Manifest
+from include.manifest import Manifest, StagedFile
 from include.plans import Plan
 from include.warehouse import Warehouse
 from tests.unit.include.fakes import SETTINGS
@@ -46,6 +47,10 @@ class LakeOfPlans:
 
     def __init__(self, latest: int, sealed: Sequence[int]) -> None:
         self._latest, self._sealed = latest, set(sealed)
+        self.altered: set[str] = set()
+
+    def troubles(self, files: Sequence[StagedFile]) -> dict[str, Suspicion]:
+        return {file.name: "checksum" for file in files if file.name in self.altered}
 
     def read(self, sequence: int) -> Plan | None:
         return manifest(sequence).plan if 1 <= sequence <= self._latest else None
@@ -90,6 +95,25 @@ def test_a_batch_that_cannot_be_loaded_holds_up_no_other_and_is_named(monkeypatc
     with pytest.raises(TerminalError, match="1 batches cannot be loaded, all others are: the files of plan 3 are gone"):
         load_sealed(lake, None, settings)  # type: ignore[arg-type]
     assert loaded == [[2], [4, 5]]
+
+
+def test_a_batch_whose_file_is_not_the_sealed_one_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[int] = []
+
+    def load(_: Warehouse, manifests: Sequence[Manifest]) -> dict[str, int]:
+        loaded.extend(one.plan.sequence for one in manifests)
+        return {}
+
+    monkeypatch.setattr(loading, "load", load)
+    monkeypatch.setattr(loading, "missing_sequences", lambda *_: [1, 2, 3])
+    monkeypatch.setattr(loading, "sweep_landing", lambda _: 0)
+    lake: Any = LakeOfPlans(3, [1, 2, 3])
+    lake.altered = {"events/2.parquet"}
+    with pytest.raises(
+        TerminalError, match=r"manifest_to_lake .*events/2\.parquet.*docs/runbooks/manifest-to-lake\.md"
+    ):
+        load_sealed(lake, None, SETTINGS)  # type: ignore[arg-type]
+    assert loaded == [1, 3]
 
 
 def test_a_lake_without_plans_has_nothing_to_load(monkeypatch: pytest.MonkeyPatch) -> None:

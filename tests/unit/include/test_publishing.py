@@ -15,7 +15,7 @@ import pytest
 from include import destinations
 from include.destinations import Contract, Pushed, contract
 from include.errors import TransientError
-from include.publishing import IDS_AT_ONCE, confirm, offer, pseudonym, push
+from include.publishing import offer, pseudonym, push
 from include.settings import PipelineSettings
 from include.statements import ddl, statement
 from include.warehouse import Warehouse
@@ -166,12 +166,6 @@ def test_an_event_is_posted_without_its_empty_fields_and_with_its_json() -> None
     ]
 
 
-def test_confirmations_are_written_in_bounded_statements() -> None:
-    fake = RecordingConnection()
-    confirm(Warehouse(fake), Vendor(), [str(number) for number in range(IDS_AT_ONCE + 1)])  # type: ignore[arg-type]
-    assert [len(values["insert_ids"]) for _, values in fake.statements] == [IDS_AT_ONCE, 1]
-
-
 def test_the_contract_is_an_allow_list_and_an_unknown_key_in_it_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,6 +193,7 @@ def test_the_view_shows_pseudonyms_and_allowed_columns_only() -> None:
 def test_an_offer_asks_consent_at_event_time_and_suppression_at_publish_time() -> None:
     text = statement("publish/amplitude", "offer", ["2026-11-23"], purpose="analytics")
     assert "e.CONSENT:analytics::VARCHAR = 'true'" in text
+    assert "TYPEOF(e.CONSENT:analytics) = 'BOOLEAN'" in text, "the text 'true' is no consent"
     assert "su.IDENTIFIER IS NULL AND sd.IDENTIFIER IS NULL AND d.EVENT_ID IS NULL" in text
 
 

@@ -14,10 +14,10 @@ from include.destinations import Contract, Pushed
 from include.errors import TerminalError, TransientError
 from include.manifest import Manifest
 from include.plans import PartitionRange, Plan, plan_interval
-from include.reconcile import Hop, lake_hops, store, vendor_hop, warehouse_hops
+from include.reconcile import Hop, lake_hops, ledger_hop, store, vendor_hop, warehouse_hops
 from include.settling import coverage, settle
 from include.warehouse import Warehouse
-from tests.unit.include.fakes import ChainInMemory, RecordingConnection
+from tests.unit.include.fakes import ChainInMemory, LakeOfIds, RecordingConnection
 from tests.unit.include.test_plans_chain import interval, state
 from tests.unit.include.test_warehouse_load import manifest
 
@@ -125,7 +125,7 @@ def test_lake_hops_compare_offsets_and_the_edges_own_counts(one: Manifest, wrong
 
 
 def compared(**answers: Any) -> RecordingConnection:
-    counts = iter(answers.pop("landed", [(10,), (2,)]))
+    counts = iter(answers.pop("landed", [(10,), (2,), (3,)]))
     return RecordingConnection({
         "SELECT COUNT(*) FROM LANDING.L_": lambda _: [next(counts)],
         "SELECT COUNT(*) AS STAGED, COUNT(DISTINCT s.SOURCE_ID || CHR(0) || s.EVENT_ID || CHR(0) || s.OCCURRED_ON)":
@@ -133,7 +133,8 @@ def compared(**answers: Any) -> RecordingConnection:
         "SELECT COUNT(*) AS STAGED, COUNT(DISTINCT s.SOURCE_ID || CHR(0) || s.EVENT_ID || CHR(0) || s.RAW_SHA256)":
             [(2, 2, 0, None)],
         "SELECT COUNT(*) FROM ( SELECT e.SOURCE_ID": [(0,)],
-        "SELECT COUNT(*) AS OFFERED": [(7, 5, 1)],
+        "SELECT COUNT(*) AS OFFERED": [(7, 5, 1, 0)],
+        "SELECT DISTINCT SEQUENCE": [(1, "load")],
         "UPDATE CONTROL.WRITER_LOCKS": [(1,)],
         "SELECT SYSDATE()": [(HOUR[0],)],
         **answers,
@@ -201,9 +202,12 @@ class Vendor:
         return iter(self._exported)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, one: Manifest, fake: RecordingConnection, vendor: Vendor) -> list[Hop]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, one: Manifest, fake: RecordingConnection, vendor: Vendor,
+    lake: LakeOfIds | None = None,
+) -> list[Hop]:  # fmt: skip
     monkeypatch.setattr(settling, "sealed", lambda *_: iter([one]))
-    return settle(None, Warehouse(fake), vendor, HOUR[0], [1])  # type: ignore[arg-type]
+    return settle(lake or LakeOfIds(), Warehouse(fake), vendor, HOUR[0], [1])  # type: ignore[arg-type]
 
 
 def whole() -> Manifest:
@@ -216,15 +220,16 @@ def whole() -> Manifest:
 def test_a_whole_hour_is_stored_and_the_vendors_lag_only_waits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake, vendor = compared(), Vendor("phone-app:2", "phone-app:1", "phone-app:1")
-    hops = run(monkeypatch, whole(), fake, vendor)
+    fake, vendor, lake = compared(), Vendor("phone-app:2", "phone-app:1", "phone-app:1"), LakeOfIds()
+    hops = run(monkeypatch, whole(), fake, vendor, lake)
     assert [hop.name for hop in hops] == [
-        "kafka_to_lake", "client_to_lake", "lake_to_events", "events_twice", "lake_to_failed_events",
-        "warehouse_to_amplitude",
+        "kafka_to_lake", "client_to_lake", "manifest_to_lake", "lake_to_ledger", "lake_to_events", "events_twice",
+        "lake_to_failed_events", "warehouse_to_amplitude",
     ]  # fmt: skip
-    assert fake.values_of("UPDATE PUBLISH.DELIVERIES")["insert_ids"] == ["phone-app:1", "phone-app:2"]
+    assert sorted(set(lake.landed)) == ["phone-app:1", "phone-app:2"]
+    assert sum(effect.startswith("UPDATE PUBLISH.DELIVERIES") for effect in fake.effects) == 1
     assert "1 events offered, not confirmed yet" in caplog.text
-    assert sum(effect.startswith("INSERT INTO CONTROL.RECONCILIATION") for effect in fake.effects) == 6
+    assert sum(effect.startswith("INSERT INTO CONTROL.RECONCILIATION") for effect in fake.effects) == 8
     assert vendor.asked[0][0] == HOUR[0]
     assert vendor.asked[0][1] <= HOUR[0] + timedelta(days=1)
 
@@ -240,6 +245,37 @@ def test_a_difference_is_stored_and_then_stops_the_run(
     with pytest.raises(TerminalError, match=f"hour 2026-11-23 10: {says}"):
         run(monkeypatch, whole(), fake, Vendor())
     assert "INSERT INTO CONTROL.RECONCILIATION" in " ".join(fake.effects), "stored before it fails"
+
+
+def test_files_that_are_not_the_sealed_ones_stop_the_run_before_anything_is_compared_with_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = compared(landed=[(3,)])
+    with pytest.raises(TerminalError, match=r"manifest_to_lake expected 2, found 1, .*'checksum': 1.*events/1.parquet"):
+        run(monkeypatch, whole(), fake, Vendor("x", "y", "z"), LakeOfIds({"events/1.parquet": "checksum"}))
+    assert sum(effect.startswith("COPY") for effect in fake.effects) == 1, "only of what the vendor confirmed"
+    stored = [values["hop"] for text, values in fake.statements if text.startswith("INSERT INTO CONTROL.RECON")]
+    assert stored == ["kafka_to_lake", "client_to_lake", "manifest_to_lake", "warehouse_to_amplitude"]
+
+
+def test_a_row_of_the_ledger_that_is_gone_stops_the_run_and_one_that_came_again_is_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = {"SELECT DISTINCT SEQUENCE": [], "SELECT DISTINCT BATCH_ID": [("events-0000000001",)]}
+    with pytest.raises(TerminalError, match=r"lake_to_ledger expected 1, found 0, .*events-0000000001"):
+        run(monkeypatch, whole(), compared(**gone), Vendor())
+    again = {"SELECT DISTINCT SEQUENCE": [(1, "recovered"), (1, "load"), (7, "load")]}
+    hops = run(monkeypatch, whole(), compared(**again), Vendor())
+    hop = next(hop for hop in hops if hop.name == "lake_to_ledger")
+    assert (hop.expected, hop.actual, hop.explained, hop.unexplained) == (1, 0, 1, 0)
+    assert hop.detail == {"missing": 0, "recovered": 1, "example": "events-0000000001"}
+
+
+def test_a_batch_that_is_merely_not_loaded_is_no_finding() -> None:
+    fake = RecordingConnection({"SELECT DISTINCT SEQUENCE": [], "SELECT DISTINCT BATCH_ID": []})
+    assert ledger_hop(Warehouse(fake), [manifest()]) == Hop(  # type: ignore[arg-type]
+        "lake_to_ledger", 0, 0, 0, {"missing": 0, "recovered": 0, "example": None}
+    )
 
 
 def test_an_hour_without_plans_compares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,10 @@ import pytest
 from isal import igzip
 
 from include import plans, quality, staging
+from include.blobs import ParquetFile
 from include.contract.envelope import Envelope
 from include.failures import WHOLE_ENVELOPE
-from include.lake import Lake, ParquetFile
+from include.lake import Lake
 from include.manifest import Part
 from include.plans import PartitionRange, Plan
 from include.rows import Chunk

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 
 import pytest
 
-from include.statements import SQL, statement
+from include.statements import MAX_DATES, SQL, statement
 
 FILES = sorted(
     path.relative_to(SQL).with_suffix("").as_posix() for path in SQL.glob("*/*.sql") if path.parent.name != "ddl"
@@ -46,6 +47,41 @@ def test_every_statement_binds_its_values(file: str, name: str) -> None:
 def test_dates_are_sorted_literals() -> None:
     text = statement("load/merge", "events", {"2026-11-23", "1970-01-01"}, table="L_1_EVENTS")
     assert "ON t.OCCURRED_ON IN ('1970-01-01', '2026-11-23')" in text
+
+
+def days(count: int) -> list[str]:
+    return [f"{date(1901, 1, 1) + timedelta(days=day)}" for day in range(count)]
+
+
+def test_as_many_dates_as_may_be_are_all_listed() -> None:
+    text = statement("load/merge", "events", days(MAX_DATES), table="L_1_EVENTS")
+    assert text.count("'19") == MAX_DATES
+    assert "BETWEEN" not in text
+
+
+@pytest.mark.parametrize("count", [MAX_DATES + 1, 5 * MAX_DATES, 700_000])
+def test_however_many_dates_clients_choose_a_statement_stays_short(count: int) -> None:
+    dates = days(count)
+    text = statement("load/merge", "events", reversed(dates), table="L_1_EVENTS")
+    older = f"OR t.OCCURRED_ON BETWEEN '{dates[0]}' AND '{dates[-MAX_DATES - 1]}')"
+    assert f"ON (t.OCCURRED_ON IN ('{dates[-MAX_DATES]}', " in text
+    assert f"'{dates[-1]}') {older}" in text
+    assert len(text) < 20_000
+
+
+USED_WITH_DATES = [(file, name) for file, name in NAMES if "1970-01-01" in filled(file, name)]
+
+
+@pytest.mark.parametrize(("file", "name"), USED_WITH_DATES, ids=[f"{file}.{name}" for file, name in USED_WITH_DATES])
+def test_dates_only_prune_because_a_range_of_them_has_too_many(file: str, name: str) -> None:
+    """Each statement says which rows it means by a key, batch, load or landing table too."""
+    text = re.sub(r"[\w.]+ IN \('1970-01-01', '2026-11-23'\)", "TRUE", filled(file, name))
+    assert "1970-01-01" not in text, "dates stand as COLUMN IN ({dates})"
+    exact = (
+        r"\w\.OCCURRED_ON = \w\.\w+", r"BATCH_ID IN \(%\((?:batches|plans)\)s\)", r"LOADED_AT = %\(loaded_at\)s",
+        r"FROM LANDING\.", r"o\.BATCH_ID IN",
+    )  # fmt: skip
+    assert any(re.search(one, text) for one in exact), text
 
 
 def test_the_merge_matches_key_and_literal_dates_and_only_inserts() -> None:

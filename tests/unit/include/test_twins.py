@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from include.twins import MAX_DATES, close_twins, grouped
+from include.statements import MAX_DATES
+from include.twins import close_twins, grouped
 from include.warehouse import Warehouse
 from tests.unit.include.fakes import RecordingConnection
 

@@ -40,3 +40,9 @@ def test_events_without_time_and_consent_are_counted() -> None:
         "occurred_at: missing in 1 of 2 events; their time is that of their arrival",
         "consent: missing in 1 of 2 events; they reach no vendor",
     ]
+
+
+def test_consent_that_is_neither_true_nor_false_is_counted() -> None:
+    given: list[Any] = [{"analytics": "true"}, {"analytics": 1}, {"analytics": False}, {}, {"a": True, "b": None}]
+    (said,) = _said(*({**EVENT, "consent": one} for one in given))
+    assert said.startswith("consent: neither true nor false in 3 of 5 events; only the JSON value true is consent")

@@ -197,7 +197,7 @@ def test_what_was_never_acknowledged_is_said_and_fails(api: Api, capsys: pytest.
 
 @pytest.mark.usefixtures("_keys")
 def test_a_rate_spreads_the_requests_and_a_duration_ends_them(api: Api) -> None:
-    assert main(["--url", api.url, "--rate", "500", "--duration", "0.6", "--seed", "3"]) == 0
+    assert main(["--url", api.url, "--rate", "500", "--duration", "1.5", "--seed", "3"]) == 0
     assert 2 < len(api.received) < 40
 
 
