@@ -11,7 +11,7 @@ import sys
 import msgspec
 import psutil
 
-from bench import drain, ingest, ingest_latency, ingest_outage, latency, load, overload
+from bench import drain, growth, ingest, ingest_latency, ingest_outage, latency, load, overload
 
 INGEST_TARGET = 250_000
 LIMIT_CPU = 4.0
@@ -124,6 +124,17 @@ def measure_load(options: argparse.Namespace) -> Line:
     )  # fmt: skip
 
 
+def measure_growth(_options: argparse.Namespace) -> Line:
+    """Measure what the MERGE touches as history grows (B10)."""
+    result = growth.measure(5_000)
+    growth.report(result)
+    most = result.touched[growth.TIMES[-1]]
+    return Line(
+        "rows the MERGE touches, 100x history/1x", f"<= {growth.TARGET}", f"{result.ratio:.2f}",
+        f"{most.groups:,} of {most.of_groups:,} row groups of {most.days:,} days", result.ratio <= growth.TARGET,
+    )  # fmt: skip
+
+
 def measure_latency(options: argparse.Namespace) -> list[Line]:
     """Measure freshness through a real Airflow at the rate of the reference, 30 M events a day."""
     result = latency.measure(latency.REFERENCE_RATE, options.latency_minutes)
@@ -157,7 +168,7 @@ def main() -> int:
     lines = measure_ingest(options)
     lines += [measure(options) for measure in (measure_single, measure_ingest_latency, measure_outage)]
     lines += measure_overload(options)
-    lines += [measure(options) for measure in (measure_drain, measure_load)]
+    lines += [measure(options) for measure in (measure_drain, measure_load, measure_growth)]
     lines += measure_latency(options)
     print(f"\n{machine()}, load before {os.getloadavg()[0]:.1f}")
     heads = ("", "target", "measured", "", "limit of this machine")
