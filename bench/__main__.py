@@ -104,14 +104,21 @@ def _ratio_line(name: str, target: float, found: list[float], limit: str) -> Lin
     return Line(name, f">= {target:g}", f"{median:.2f}", spread, median >= target)
 
 
-def measure_drain(options: argparse.Namespace) -> Line:
-    """Measure staging in a process of its own, imports included."""
-    result = drain.measure(options.drain_events, options.rounds)
+def measure_drain(options: argparse.Namespace) -> list[Line]:
+    """Measure staging in a process of its own, imports included, beside other ways to do it (B6)."""
+    result = drain.measure(options.drain_events, options.rounds, peers=tuple(drain.PEERS))
     drain.report(result)
-    return Line(
-        "drain + GX + Parquet, events/CPU-s", f">= {drain.TARGET:,}", f"{result.per_cpu_s:,.0f}",
-        f"consuming alone {result.limit_per_cpu_s:,.0f}", result.per_cpu_s >= drain.TARGET,
-    )  # fmt: skip
+    times = result.times("pandas_gx")
+    return [
+        Line(
+            "drain + GX + Parquet, events/CPU-s", f">= {drain.TARGET:,}", f"{result.per_cpu_s:,.0f}",
+            f"consuming alone {result.limit_per_cpu_s:,.0f}", result.per_cpu_s >= drain.TARGET,
+        ),
+        Line(
+            "of pandas + GX, times", f">= {drain.PEER_TARGET:g}", f"{times:.1f}",
+            f"of DuckDB without GX {result.times('duckdb_checks'):.1f}", times >= drain.PEER_TARGET,
+        ),
+    ]  # fmt: skip
 
 
 def measure_load(options: argparse.Namespace) -> Line:
@@ -168,7 +175,7 @@ def main() -> int:
     lines = measure_ingest(options)
     lines += [measure(options) for measure in (measure_single, measure_ingest_latency, measure_outage)]
     lines += measure_overload(options)
-    lines += [measure(options) for measure in (measure_drain, measure_load, measure_growth)]
+    lines += [*measure_drain(options), measure_load(options), measure_growth(options)]
     lines += measure_latency(options)
     print(f"\n{machine()}, load before {os.getloadavg()[0]:.1f}")
     heads = ("", "target", "measured", "", "limit of this machine")

@@ -1,4 +1,4 @@
-"""The measured processes of the drain benchmark, `python -m bench.drain_task drain|consume`: a job in, numbers out."""
+"""The measured processes of the drain benchmark, `python -m bench.drain_task NAME`: a job in, numbers out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pstats
 import resource
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,8 @@ class Usage(msgspec.Struct, frozen=True):
     cpu_s: float
     imports_cpu_s: float
     max_rss_mib: float
+    valid: int = 0
+    """Events that passed, of those that anything looked at."""
 
 
 def drain(raw: bytes, *, profiled: bool) -> Usage:
@@ -31,7 +34,7 @@ def drain(raw: bytes, *, profiled: bool) -> Usage:
     from bench.backlog import Job  # noqa: PLC0415
     from include import quality, sealing, staging  # noqa: PLC0415
     from include.contract.sources import load  # noqa: PLC0415
-    from include.lake import Lake  # noqa: PLC0415
+    from include.lake import Lake, sealed  # noqa: PLC0415
 
     job = msgspec.json.decode(raw, type=Job)
     quality.suite("events")
@@ -48,10 +51,25 @@ def drain(raw: bytes, *, profiled: bool) -> Usage:
         events = sum(staging.drain_partitions(lake, kafka, job.settings, known, **piece) for piece in work)
         profile.disable()
         sealing.seal_plans(lake, [piece["sequence"] for piece in work])
+        valid = sum(manifest.rows for manifest in sealed(lake, {piece["sequence"] for piece in work}))
         size = sum(blob.size for blob in container.list_blobs("events/") if job.settings.kafka_topic in blob.name)
     if profiled:
         pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(35)
-    return Usage(events, size, time.monotonic() - began, _cpu_s(), imports, _max_rss_mib())
+    return Usage(events, size, time.monotonic() - began, _cpu_s(), imports, _max_rss_mib(), valid)
+
+
+def peer(raw: bytes, name: str) -> Usage:
+    """Do the same work in another way, `bench/peers/<name>.py`."""
+    began = time.monotonic()
+    module = import_module(f"bench.peers.{name}")
+    from bench.backlog import Job  # noqa: PLC0415 - as above
+    from include.contract.sources import load  # noqa: PLC0415
+
+    job = msgspec.json.decode(raw, type=Job)
+    imports = _cpu_s()
+    done = module.drain(job, sorted(load(Path(job.settings.sources_file)).sources))
+    events = done.valid + done.failed
+    return Usage(events, done.bytes, time.monotonic() - began, _cpu_s(), imports, _max_rss_mib(), done.valid)
 
 
 def consume(raw: bytes) -> Usage:
@@ -90,9 +108,15 @@ def _max_rss_mib() -> float:
 
 
 def main(arguments: list[str]) -> None:
-    """Run one of the two and print its usage as JSON."""
+    """Run one of them and print its usage as JSON."""
     raw = sys.stdin.buffer.read()
-    usage = consume(raw) if arguments[0] == "consume" else drain(raw, profiled="--profile" in arguments)
+    match arguments[0]:
+        case "drain":
+            usage = drain(raw, profiled="--profile" in arguments)
+        case "consume":
+            usage = consume(raw)
+        case name:
+            usage = peer(raw, name)
     sys.stdout.write(msgspec.json.encode(usage).decode())
 
 

@@ -72,10 +72,17 @@ class Answers:
 class Distinct:
     """The distinct values of a column, and which of them each row has."""
 
-    def __init__(self, column: pa.DictionaryArray) -> None:
-        encoded = column.dictionary_decode().dictionary_encode(null_encoding="encode")
-        self.values: list[Any] = encoded.dictionary.to_pylist()
-        self.codes = encoded.indices.to_numpy(zero_copy_only=False)
+    def __init__(self, column: pa.Array) -> None:
+        """Take a column, dictionary-encoded or plain; of a dictionary only what rows have counts."""
+        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        known = [*encoded.dictionary.to_pylist(), None]
+        codes = encoded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
+        counts = np.bincount(codes, minlength=len(known))
+        used = np.flatnonzero(counts)
+        self.values: list[Any] = [known[code] for code in used]
+        self.codes = (np.cumsum(counts > 0) - 1)[codes]
+        self._counts: list[int] = counts[used].tolist()
+        self._missing = sum(count for value, count in zip(self.values, self._counts, strict=True) if value is None)
 
     def codes_of(self, values: Set[Any]) -> list[int]:
         """Return the codes of those of `values` that the column has."""
@@ -83,13 +90,12 @@ class Distinct:
 
     def tally(self, config: dict[str, Any], found: Sequence[int]) -> Tally:
         """Count the rows of the unexpected codes that an expectation found."""
-        counts = np.bincount(self.codes, minlength=len(self.values))
-        unexpected = {code: int(counts[code]) for code in found}
+        unexpected = {code: self._counts[code] for code in found}
         return Tally(
             config=config,
             rows=len(self.codes),
             unexpected=sum(unexpected.values()),
-            missing=int(counts[self.values.index(None)]) if None in self.values else 0,
+            missing=self._missing,
             examples={
                 "null" if (text := shown(self.values[code])) is None else text: count
                 for code, count in [*unexpected.items()][:EXAMPLES]
@@ -98,9 +104,8 @@ class Distinct:
 
     def rows_of(self, found: Sequence[int]) -> Iterator[tuple[int, str | None]]:
         """Yield the rows that have one of these codes, each with the value as text."""
-        for code in found:
-            for row in np.flatnonzero(self.codes == code).tolist():
-                yield row, shown(self.values[code])
+        for row in np.flatnonzero(np.isin(self.codes, found)).tolist() if found else ():
+            yield row, shown(self.values[self.codes[row]])
 
 
 def shown(value: Any) -> str | None:  # noqa: ANN401 - a fact has any scalar type

@@ -29,7 +29,7 @@ class PipelineSettings(msgspec.Struct, frozen=True):
     plan_grace_seconds: Annotated[float, Meta(ge=0, description="Wait after the interval's end before planning.")] = 2.0
     drain_max_tasks: Annotated[int, Meta(ge=1, description="Most drain tasks a plan is shared between.")] = 4
     drain_task_envelopes: Annotated[int, Meta(ge=1, description="Fewest records of a drain task.")] = 4_000
-    chunk_max_events: Annotated[int, Meta(ge=1, description="Most events validated and written at once.")] = 50_000
+    chunk_max_events: Annotated[int, Meta(ge=1, description="Most events validated and written at once.")] = 100_000
     chunk_max_bytes: Annotated[int, Meta(ge=1, description="Most inflated bytes held at once.")] = 96_000_000
     load_max_files: Annotated[int, Meta(ge=1, le=1000, description="Most files in one COPY (Snowflake: 1,000).")] = 500
     amplitude_mode: Annotated[

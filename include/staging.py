@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import gc
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include import gaps, plans, quality, topic
+from include.collector import collector_off
+from include.columns import BLOCK_EVENTS
 from include.contract.compression import GZIP_MAGIC, inflate
 from include.contract.dialects import reader
 from include.contract.envelope import Envelope
@@ -31,6 +33,8 @@ from include.topic import Record
 log = logging.getLogger(__name__)
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """Above any limit the edge may be set to; a bomb that came another way stops here."""
+_UNFORESEEN = (ArithmeticError, LookupError, TypeError, ValueError)
+"""Whatever nobody thought of: it must cost one envelope, not everybody's."""
 
 
 def plan_events(
@@ -116,16 +120,15 @@ def drain_range(
     part = Part(part_range.partition, part_range.start, part_range.end)
     stage = Stage(lake, plan, part_range, part, known_sources)
     reader = topic.consumer(kafka)
-    gc.disable()  # millions of short-lived objects and no cycles: the collector would only walk them
     try:
         first = topic.first_readable(reader, plan, part_range, now)
         part.missing, part.accepted = first - part.start, gaps.accepted_loss(lake, plan, part_range, first)
-        for record in topic.drain(reader, plan.topic, PartitionRange(part.partition, first, part.end)):
-            stage.add(record)
-            if stage.events_held >= settings.chunk_max_events or stage.bytes_held >= settings.chunk_max_bytes:
-                stage.write()
+        with collector_off():  # millions of short-lived objects and no cycles
+            for record in topic.drain(reader, plan.topic, PartitionRange(part.partition, first, part.end)):
+                stage.add(record)
+                if stage.events_held >= settings.chunk_max_events or stage.bytes_held >= settings.chunk_max_bytes:
+                    stage.write()
     finally:
-        gc.enable()
         reader.close()
     return stage.close()
 
@@ -141,8 +144,12 @@ class Stage:
         self.failed = lake.parquet(file_name("failed", plan, part_range))
         self.seen: list[np.ndarray[Any, Any]] = []
         self.dates: set[str] = set()
-        self.held: list[tuple[Record, Decoded]] = []
-        self.events_held = self.bytes_held = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._held: list[Record] = []
+        self._chunk = Chunk(self.part.partition, self.plan.plan_id)
+        self.events_held = self.bytes_held = self._fresh = 0
 
     def add(self, record: Record) -> None:
         """Open an envelope; one that cannot be opened becomes a failed row, never an exception."""
@@ -153,32 +160,39 @@ class Stage:
         except (ValueError, msgspec.DecodeError, RecursionError) as error:
             self._set_aside(record, str(error))
             return
-        self.held.append((record, envelope))
+        self._held.append(record)
+        self._chunk.envelopes.append(envelope)
         self.events_held += len(envelope.events)
         self.bytes_held += len(envelope.body)
+        self._fresh += len(envelope.events)
+        if self._fresh >= BLOCK_EVENTS:
+            self._fresh = 0
+            with suppress(*_UNFORESEEN):  # judging meets it again, and finds out whose it is
+                self._chunk.take_events()
 
     def write(self) -> None:
         """Judge what is held and append it to the files."""
-        held, self.held = self.held, []
-        self.events_held = self.bytes_held = 0
+        held, chunk = self._held, self._chunk
+        self._begin()
         if held:
-            self._write(held)
+            self._write(held, chunk)
 
-    def _write(self, held: list[tuple[Record, Decoded]]) -> None:
+    def _write(self, held: Sequence[Record], chunk: Chunk) -> None:
         try:
-            chunk = Chunk(self.part.partition, self.plan.plan_id, [one for _, one in held])
             found = judged(chunk, self.known_sources)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            # Whatever nobody thought of: it must cost one envelope, not everybody's.
+        except _UNFORESEEN as error:
             if len(held) > 1:
                 middle = len(held) // 2
-                self._write(held[:middle])
-                self._write(held[middle:])
+                for half in (held[:middle], held[middle:]):
+                    self._write(half, self._opened_again(half))
                 return
-            log.exception("offset %d of partition %d", held[0][0].offset, self.part.partition)
-            self._set_aside(held[0][0], f"{type(error).__name__}: {error}")
+            log.exception("offset %d of partition %d", held[0].offset, self.part.partition)
+            self._set_aside(held[0], f"{type(error).__name__}: {error}")
             return
         self.take(*found)
+
+    def _opened_again(self, records: Sequence[Record]) -> Chunk:
+        return Chunk(self.part.partition, self.plan.plan_id, list(map(open_envelope, records)))
 
     def take(self, bad: list[dict[str, Any]], valid: pa.Table, tallies: list[Tally]) -> None:
         """Append what was judged to the files."""

@@ -1,6 +1,7 @@
-"""Other ways to build the ingest API, for the benchmarks: each as it is usually written, with the same promise.
+"""Other ways to build the ingest API and the drain, for the benchmarks: each as it is usually written.
 
-Their packages are in a lock of their own, installed into an environment of their own when a benchmark needs them.
+The API's packages are in a lock of their own, installed into an environment of their own when a benchmark needs them.
+The drain's are those of the pipeline and of the local stack, locked in requirements.txt and local/requirements.txt.
 """
 
 from __future__ import annotations

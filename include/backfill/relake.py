@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from include.contract.envelope import Envelope
 from include.errors import TerminalError
+from include.facts import facts
 from include.failures import FAILED_SCHEMA, envelope_text, rows_of
 from include.lake import Lake, part_name
 from include.manifest import Part, StagedFile
 from include.plans import PartitionRange, Plan
-from include.rows import EVENT_SCHEMA, facts
+from include.rows import EVENT_SCHEMA
 from include.staging import Stage, judge, mask
 from include.upgrades import upgrade
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import MAXYEAR, MINYEAR, datetime
 from hashlib import sha256
-from operator import attrgetter
 from typing import Annotated
 
 import msgspec
@@ -52,6 +51,13 @@ class _Request(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     sent_at: UtcTime | None = None
 
 
+class _Pieces(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A request of which each event is read alone."""
+
+    events: list[msgspec.Raw]
+    sent_at: msgspec.Raw = ABSENT
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """A decoded request: `events[i]` with `extra[i]` (JSON text) and `problems[i]` where event i could not be read."""
@@ -63,10 +69,12 @@ class Parsed:
 
 
 _request = msgspec.json.Decoder(_Request)
+_pieces = msgspec.json.Decoder(_Pieces)
 _strict = msgspec.json.Decoder(Event)
 _tolerant = msgspec.json.Decoder(_TolerantEvent)
 _time = msgspec.json.Decoder(UtcTime)
 _string = msgspec.json.Decoder(str)
+_ODD_YEARS = frozenset({MINYEAR, MAXYEAR})
 _KNOWN = frozenset(Event.__struct_fields__)
 _TEXT = frozenset({"event_id", "event_name", "user_id", "device_id", "platform", "app_version"})
 
@@ -82,7 +90,8 @@ def parse(body: bytes) -> Parsed:
         request = _request.decode(body)
     except UNREADABLE:
         return _parse_each(body)
-    if all(map(in_calendar, (request.sent_at, *map(attrgetter("occurred_at"), request.events)))):
+    years = {event.occurred_at.year for event in request.events if event.occurred_at is not None}
+    if in_calendar(request.sent_at) and years.isdisjoint(_ODD_YEARS):
         return Parsed(request.events, request.sent_at, {}, {})
     return _parse_each(body)
 
@@ -93,33 +102,45 @@ def derived_event_id(source_id: str, raw: bytes) -> str:
 
 
 def _parse_each(body: bytes) -> Parsed:
-    raws = split(body)
-    fields = request_fields(body, "events")
+    raws, fields = _pieces_of(body)
     parsed = Parsed([], _sent_at(fields.get("sent_at")), {}, {})
     if parsed.sent_at is not None or bytes(fields.get("sent_at", b"null")) == b"null":
         fields.pop("sent_at", None)
     request_keys = about_request(fields)
     for index, raw in enumerate(raws):
-        event, unknown, problem = _parse_one(raw)
+        event = _usual(raw)
+        unknown: Fields = {}
+        if event is None:
+            event, unknown, problem = _parse_odd(raw)
+            if problem:
+                parsed.problems[index] = problem
         parsed.events.append(event)
         if request_keys is not None:
             unknown[free_key(unknown)] = request_keys
         if unknown:
             parsed.extra[index] = join(unknown)
-        if problem:
-            parsed.problems[index] = problem
     return parsed
 
 
-def _parse_one(raw: bytes) -> tuple[Event, Fields, str | None]:
+def _usual(raw: bytes | msgspec.Raw) -> Event | None:
+    """Read an event of nothing but known fields and right values; None for any other."""
     try:
         event = _strict.decode(raw)
     except UNREADABLE:
-        return _parse_odd(raw)
-    return (event, {}, None) if in_calendar(event.occurred_at) else _parse_odd(raw)
+        return None
+    return event if event.occurred_at is None or event.occurred_at.year not in _ODD_YEARS else None
 
 
-def _parse_odd(raw: bytes) -> tuple[Event, Fields, str | None]:
+def _pieces_of(body: bytes) -> tuple[Sequence[bytes | msgspec.Raw], Fields]:
+    """Return each event's bytes, and what else the request has."""
+    try:
+        pieces = _pieces.decode(body)
+    except UNREADABLE:
+        return split(body), request_fields(body, "events")
+    return pieces.events, {"sent_at": pieces.sent_at}
+
+
+def _parse_odd(raw: bytes | msgspec.Raw) -> tuple[Event, Fields, str | None]:
     try:
         fields = fields_of(raw)
     except UNREADABLE as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import Raw
+
 from include.contract.dialects import kinds, requests
 from include.contract.dialects.mapping import Column, Mapped, Table
 from include.contract.envelope import Envelope
@@ -50,8 +52,8 @@ def parse(body: bytes, envelope: Envelope) -> Parsed:
     return requests.parse(body, envelope, events_key(envelope.call), _REQUEST, _map)
 
 
-def _map(fields: Fields, _request: Fields, envelope: Envelope) -> Mapped:
-    mapped = TABLE.map(fields, envelope.call)
+def _map(raw: bytes | Raw, fields: Fields, _request: Fields, envelope: Envelope) -> Mapped:
+    mapped = TABLE.map(fields, envelope.call, raw)
     if envelope.call in _NAMES and mapped.event.event_name is None:
         mapped.event.event_name = _NAMES[envelope.call]
     return mapped

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from msgspec import Raw
 
 from include.contract.dialects import kinds
+from include.contract.dialects.usual import Step, Usual
 from include.contract.event import Event
 from include.contract.extra import UNREADABLE, Fields, fields_of, join
 
@@ -35,46 +36,45 @@ class Mapped(NamedTuple):
     problem: str | None
 
 
-class _Step(NamedTuple):
-    name: str
-    head: str
-    rest: tuple[str, ...]
-    kind: Callable[[Raw], Any]
-    path: str
-
-
 class Table:
     """A dialect's rows, made ready for each kind of call."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
-        self._steps: dict[str, tuple[_Step, ...]] = {}
+        self._calls = frozenset(call for column in columns for call in column.calls)
+        self._steps: dict[str, tuple[Step, ...]] = {}
+        self._usual: dict[str, Usual] = {}
 
-    def map(self, fields: Fields, call: str) -> Mapped:
-        """Return an event's fields as columns; a field that is used up or empty is not kept as extra."""
+    def map(self, fields: Fields, call: str, raw: bytes | Raw | None = None) -> Mapped:
+        """Return an event's fields as columns; a field that is used up or empty is not kept as extra.
+
+        `raw` is the event as the client wrote it, where `fields` is nothing else.
+        """
+        call = call if call in self._calls else ""
+        if call not in self._steps:
+            self._steps[call] = tuple(_steps(self.columns, call))
+            self._usual[call] = Usual(self._steps[call])
+        if raw is not None and (found := self._usual[call].map(raw)) is not None:
+            return Mapped(found[0], _extra(fields, found[1]), None)
+        return self._walk(fields, self._steps[call])
+
+    def _walk(self, fields: Fields, steps: Iterable[Step]) -> Mapped:
         values: dict[str, Any] = {}
         used: set[str] = set()
         problems: list[str] = []
         nested: dict[str, Fields] = {}
-        for step in self._for(call):
-            if step.name in values or (raw := _find(fields, nested, step)) is None:
+        for step in steps:
+            if step.name in values or (raw := _find(fields, nested, step.path)) is None:
                 continue
             try:
                 value = step.kind(raw)
             except (ValueError, *UNREADABLE) as error:
-                problems.append(f"{step.path}: {error}")
+                problems.append(f"{'.'.join(step.path)}: {error}")
                 continue
             if value is not None:
                 values[step.name] = value
-                if not step.rest:
-                    used.add(step.head)
-        extra = {key: raw for key, raw in fields.items() if key not in used and bytes(raw) not in _EMPTY}
-        return Mapped(Event(**values), extra, "; ".join(problems) or None)
-
-    def _for(self, call: str) -> tuple[_Step, ...]:
-        if call not in self._steps:
-            self._steps[call] = tuple(_steps(self.columns, call))
-        return self._steps[call]
+                used.update(step.path if len(step.path) == 1 else ())
+        return Mapped(Event(**values), _extra(fields, used), "; ".join(problems) or None)
 
 
 def merged(below: Mapping[str, Raw], above: Fields, key: str) -> Fields:
@@ -86,23 +86,24 @@ def merged(below: Mapping[str, Raw], above: Fields, key: str) -> Fields:
     return {**above, key: Raw(join({**base, **own}))}
 
 
-def _steps(columns: Iterable[Column], call: str) -> Iterable[_Step]:
+def _steps(columns: Iterable[Column], call: str) -> Iterable[Step]:
     for column in columns:
         if not column.calls or call in column.calls:
-            head, *rest = column.path.split(".")
-            yield _Step(column.name, head, tuple(rest), column.kind, column.path)
+            yield Step(column.name, tuple(column.path.split(".")), column.kind)
 
 
-def _find(fields: Fields, nested: dict[str, Fields], step: _Step) -> Raw | None:
-    if not step.rest:
-        return fields.get(step.head)
-    place, within = step.head, fields
-    for key in step.rest:
+def _extra(fields: Fields, used: Set[str]) -> Fields:
+    return {key: raw for key, raw in fields.items() if key not in used and bytes(raw) not in _EMPTY}
+
+
+def _find(fields: Fields, nested: dict[str, Fields], path: tuple[str, ...]) -> Raw | None:
+    place, within = path[0], fields
+    for key in path[1:]:
         if place not in nested:
             nested[place] = _object(within.get(place.rpartition(".")[2]))
         within = nested[place]
         place = f"{place}.{key}"
-    return within.get(step.rest[-1])
+    return within.get(path[-1])
 
 
 def _object(raw: Raw | None) -> Fields:

@@ -36,7 +36,7 @@ class Shape(NamedTuple):
     merged: frozenset[str] = frozenset()
 
 
-Map = Callable[[Fields, Fields, Envelope], Mapped]
+Map = Callable[[bytes | Raw, Fields, Fields, Envelope], Mapped]
 
 
 def parse(body: bytes, envelope: Envelope, events_key: str, shape: Shape, map_event: Map) -> Parsed:
@@ -65,7 +65,7 @@ def _mapped(raw: bytes, request: Fields, envelope: Envelope, map_event: Map) -> 
         fields = fields_of(raw)
     except UNREADABLE as error:
         return Mapped(Event(), {}, str(error))
-    mapped = map_event(fields, request, envelope)
+    mapped = map_event(raw, fields, request, envelope)
     if mapped.event.platform is None and envelope.platform:
         mapped.event.platform = envelope.platform
     if bytes(mapped.extra.get("ip", b"")) == REMOTE_IP:

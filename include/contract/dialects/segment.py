@@ -61,12 +61,13 @@ def parse(body: bytes, envelope: Envelope) -> Parsed:
     return requests.parse(body, envelope, events_key(envelope.call), _REQUEST, _map)
 
 
-def _map(fields: Fields, request: Fields, envelope: Envelope) -> Mapped:
+def _map(raw: bytes | Raw, fields: Fields, request: Fields, envelope: Envelope) -> Mapped:
+    own = fields
     for key in _REQUEST.merged & request.keys():
         fields = merged(request, fields, key)
     if not events_key(envelope.call):
         fields = {**fields, "type": Raw(msgspec.json.encode(envelope.call))}
-    mapped = TABLE.map(fields, _call(fields))
+    mapped = TABLE.map(fields, _call(fields), raw if fields is own else None)
     if mapped.event.device_id is None and envelope.client_device_id:
         mapped.event.device_id = envelope.client_device_id
     return mapped
