@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -116,9 +116,14 @@ def clean(*, outside: bool = False) -> int:
 
 
 def say(line: str) -> None:
-    """Print a line; a terminal that is gone must not keep the stack from stopping."""
-    with contextlib.suppress(OSError):
+    """Print a line; a terminal that is gone must neither keep the stack from stopping nor make a good end a bad one."""
+    try:
         print(line, flush=True)
+    except OSError:
+        # What the failed write left in the buffer is written once more when Python ends, with exit status 120.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _state() -> Path:

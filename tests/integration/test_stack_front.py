@@ -35,6 +35,7 @@ class Front:
             "LOCAL_PARTS": "azurite",
             **variables,
         }
+        self.environ.pop("PYTHONUNBUFFERED", None)  # as a person starts it
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, terminal: int | None = None) -> subprocess.Popen[bytes]:
