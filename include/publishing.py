@@ -69,6 +69,7 @@ def _offer(warehouse: Warehouse, destination: Destination, settings: PipelineSet
         "vendor": vendor,
         "load_ids": load_ids,
         "key_version": settings.pseudonym_key_version,
+        "nobody": destination.contract.nobody,
         "event_properties": destination.contract.event_properties,
         "user_properties": destination.contract.user_properties,
     }

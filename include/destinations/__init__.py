@@ -11,9 +11,14 @@ import msgspec
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What may reach a vendor: the consent it needs, and the keys of properties it may see."""
+    """What may reach a vendor: the consent it needs, and the keys of properties it may see.
+
+    `nobody` are the identifiers, in lower case, by which no one is meant: behind one pseudonym all who have it would be
+    one person to the vendor. Amplitude's are those that it bans itself (HTTP V2 API: minimum length of ids).
+    """
 
     purpose: str
+    nobody: list[str]
     event_properties: list[str]
     user_properties: list[str]
 

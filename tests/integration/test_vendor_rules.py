@@ -39,6 +39,9 @@ ODD: dict[str, dict[str, Any]] = {
     "only-a-user": {"device_id": None},
     "only-a-device": {"user_id": ""},
     "short-ids": {"user_id": "u", "device_id": "d"},
+    "user-unknown": {"user_id": " Unknown"},
+    "device-all-zero": {"device_id": "00000000-0000-0000-0000-000000000000"},
+    "nobody": {"user_id": "anonymous", "device_id": "0"},
     "longest-text": {"event_properties": {"screen": "x" * 1024}},
     "text-too-long": {"event_properties": {"screen": "x" * 1025}},
     "long-with-quotes": {"event_properties": {"screen": '\\"' * 512}},
@@ -87,14 +90,16 @@ def test_what_the_vendor_would_skip_is_not_offered_and_what_it_takes_is(pipe: Pi
         if bool(problems) != bool(unfit):
             wrong[row[-1]] = (unfit, problems)
     assert wrong == {}, "our rules and the vendor's agree"
-    fit = {
-        f"phone-app:{name}" for name in ODD if not any(bad in name for bad in ("before", "year", "too-", "reserved"))
-    }
+    bad = ("before", "year", "too-", "reserved", "nobody")
+    fit = {f"phone-app:{name}" for name in ODD if not any(part in name for part in bad)}
     fit.add("phone-app:too-long-and-not-allowed")
     shown = {str(row[0]) for row in pipe.rows('SELECT "insert_id" FROM PUBLISH.AMPLITUDE_EVENTS')}
     assert shown == fit
     assert offered == len(fit)
     assert offer(pipe) == 0
+    known = {str(row[0]) for row in pipe.rows("SELECT IDENTIFIER FROM PUBLISH.PSEUDONYMS")}
+    assert not {" Unknown", "anonymous", "0", "", "00000000-0000-0000-0000-000000000000"} & known
+    assert {"u", "d"} < known, "a short id is a person all the same"
 
 
 def test_what_is_unfit_is_explained_in_the_vendors_hop(pipe: Pipeline) -> None:

@@ -30,7 +30,7 @@ class Vendor:
     """A vendor that answers what the test says."""
 
     vendor = "amplitude"
-    contract = Contract("analytics", ["screen"], ["plan"])
+    contract = Contract("analytics", ["anonymous"], ["screen"], ["plan"])
 
     def __init__(self, *answers: Pushed | Exception) -> None:
         self.answers = list(answers)

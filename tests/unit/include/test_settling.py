@@ -188,7 +188,7 @@ def test_an_hours_result_replaces_the_one_before() -> None:
 
 class Vendor:
     vendor = "amplitude"
-    contract = Contract("analytics", [], [])
+    contract = Contract("analytics", [], [], [])
 
     def __init__(self, *exported: str) -> None:
         self._exported = exported
