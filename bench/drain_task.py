@@ -80,17 +80,18 @@ def consume(raw: bytes) -> Usage:
     from bench.backlog import Job  # noqa: PLC0415
 
     job = msgspec.json.decode(raw, type=Job)
+    topic = job.settings.kafka_topic
     reader = Consumer({"bootstrap.servers": job.kafka, "group.id": "bench", "enable.auto.commit": False})
-    place = TopicPartition(job.settings.kafka_topic, 0, 0)
-    _, end = reader.get_watermark_offsets(place, timeout=10)
+    places = [TopicPartition(topic, number, 0) for number in reader.list_topics(topic).topics[topic].partitions]
+    left = sum(reader.get_watermark_offsets(place, timeout=10)[1] for place in places)
     imports = _cpu_s()
-    reader.assign([place])
-    size = events = position = 0
-    while position < end:
+    reader.assign(places)
+    size = events = 0
+    while left:
         for message in reader.consume(500, timeout=1):
             size += len(message.value() or b"")
             events += int(dict(message.headers() or [])["event_count"] or 0)
-            position = (message.offset() or 0) + 1
+            left -= 1
     reader.close()
     return Usage(events, size, time.monotonic() - began, _cpu_s(), imports, _max_rss_mib())
 

@@ -27,7 +27,7 @@ class PipelineSettings(msgspec.Struct, frozen=True):
     plan_max_envelopes: Annotated[int, Meta(ge=1, description="Most Kafka records in one plan.")] = 20_000
     plan_max_per_run: Annotated[int, Meta(ge=1, description="Most plans one run makes; the next run goes on.")] = 50
     plan_grace_seconds: Annotated[float, Meta(ge=0, description="Wait after the interval's end before planning.")] = 2.0
-    drain_max_tasks: Annotated[int, Meta(ge=1, description="Most drain tasks a plan is shared between.")] = 4
+    drain_max_tasks: Annotated[int, Meta(ge=1, description="Most drain tasks of a run, or one for each plan.")] = 4
     drain_task_envelopes: Annotated[int, Meta(ge=1, description="Fewest records of a drain task.")] = 4_000
     chunk_max_events: Annotated[int, Meta(ge=1, description="Most events validated and written at once.")] = 100_000
     chunk_max_bytes: Annotated[int, Meta(ge=1, description="Most inflated bytes held at once.")] = 96_000_000

@@ -63,13 +63,12 @@ def plan_work(
 
 
 def drain_work(lake: Lake, settings: PipelineSettings, sequences: Sequence[int]) -> list[dict[str, Any]]:
-    """Return the plans' partitions grouped into tasks."""
+    """Return the plans' partitions grouped into tasks; of many plans each is one, as a task's start has its price."""
+    most = max(1, settings.drain_max_tasks // max(1, len(sequences)))
     return [
         {"sequence": sequence, "partitions": group}
         for sequence in sequences
-        for group in plans.drain_groups(
-            plans.needed(lake, sequence), settings.drain_max_tasks, settings.drain_task_envelopes
-        )
+        for group in plans.drain_groups(plans.needed(lake, sequence), most, settings.drain_task_envelopes)
     ]
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import DataGapError, TransientError
+from include.lake import Lake
 from include.plans import PartitionRange, Plan, TopicState, drain_groups, numbered, plan_interval
+from include.settings import PipelineSettings
+from include.staging import drain_work
 from tests.unit.include.fakes import ChainInMemory
 from tests.unit.include.test_plans_chain import interval, state
 
@@ -27,6 +31,18 @@ def test_a_run_again_reuses_its_plans_and_does_not_ask_kafka() -> None:
     first = plan(chain, 0, {0: 250, 1: 3})
     assert numbered(first) == [1, 2, 3]
     assert plan_interval(chain, interval(0), never_asked, 100, 50) == first
+
+
+def test_few_plans_are_shared_between_tasks_and_of_many_each_is_one() -> None:
+    chain = ChainInMemory()
+    settings = PipelineSettings(sources_file="", pseudonym_key="00" * 32, drain_max_tasks=4, drain_task_envelopes=1)
+    for number in range(6):
+        plan(chain, number, dict.fromkeys(range(8), 10 * (number + 1)), max_envelopes=1_000)
+    tasks = {
+        many: [work["sequence"] for work in drain_work(cast("Lake", chain), settings, range(1, many + 1))]
+        for many in (0, 1, 2, 3, 6)
+    }
+    assert tasks == {0: [], 1: [1] * 4, 2: [1, 1, 2, 2], 3: [1, 2, 3], 6: [1, 2, 3, 4, 5, 6]}
 
 
 def test_a_run_again_after_max_plans_goes_on_where_it_stopped() -> None:
