@@ -15,7 +15,7 @@ import msgspec
 
 from ingest_api import logs, services, settings
 from ingest_api.outcomes import Outcome, RefusedError
-from ingest_api.rsgi import HTTPProtocol, Request, Response, Scope
+from ingest_api.rsgi import HTTPProtocol, Request, Response, Scope, tidy
 from ingest_api.services import Services
 from ingest_api.side_routes import options
 
@@ -28,9 +28,6 @@ _MASSES = (429, 503)
 _SAME_REFUSAL_SECONDS = 1.0
 _COLLECT_AFTER = (20_000, 50, 100)
 """A request makes no cycles: looking for them after every 700 new objects, as Python does, finds nothing 99 times."""
-_SLASHES = re.compile("//+")
-_SHOWN_PATH = re.compile(r"[^/]{16,}")
-"""Long parts of a path may be keys, which must not get into a log."""
 
 
 class Application:
@@ -45,6 +42,7 @@ class Application:
         self._patterns = [
             (re.compile(re.escape(path).replace(r"\*", "[^/]+")), path) for path in self._routes if "*" in path
         ]
+        self._words = {word for path in self._routes for word in path.split("/")} - {"*"}
         self._services: Services
         self._logged: dict[tuple[Outcome, str], float] = {}
 
@@ -75,7 +73,7 @@ class Application:
         except RefusedError as refused:
             response, outcome = await self._refusal(request, refused, route), refused.outcome
         except Exception:
-            log.exception("failed", extra=_about(request))
+            log.exception("failed", extra=self._about(request))
             outcome = Outcome.INTERNAL
             response = await self._refusal(request, RefusedError(outcome), route)
         finally:
@@ -90,7 +88,7 @@ class Application:
         if path in self._routes:
             return path
         # An SDK's base URL with a slash at its end gives /v1//batch; some SDKs give up for good on a 404.
-        path = _SLASHES.sub("/", path).rstrip("/") or "/"
+        path = tidy(path)
         if path in self._routes:
             return path
         return next((route for pattern, route in self._patterns if pattern.fullmatch(path)), "")
@@ -98,7 +96,7 @@ class Application:
     def _verb(self, method: str, route: str) -> Verb:
         if not route:
             raise RefusedError(Outcome.NOT_FOUND)
-        verb = self._routes[route].get(method)
+        verb = self._routes[route].get("GET" if method == "HEAD" else method)  # whose body hyper leaves out
         if verb is None and method == "OPTIONS" and route in self._for_clients:
             return options
         if verb is None:
@@ -110,7 +108,7 @@ class Application:
         request.source_id = request.source_id or refused.source_id
         if self._is_worth_a_line(outcome, request.source_id):
             key = {"key_sha256": refused.key_fingerprint} if refused.key_fingerprint else {}
-            extra = {**_about(request), **key, "outcome": outcome.error, "reason": refused.message}
+            extra = {**self._about(request), **key, "outcome": outcome.error, "reason": refused.message}
             log.info("refused", extra=extra)
         self._services.admission.leave(request)
         # Whoever still sends when the answer comes may not see it.
@@ -123,6 +121,16 @@ class Application:
             **refused.details,
         }
         return Response(msgspec.json.encode(body), outcome.status, headers=self._extra_headers(route, refused))
+
+    def _about(self, request: Request) -> dict[str, str]:
+        """Return what a log line says of a request; of its path only our own words: another may be a key or a name."""
+        words = request.scope.path[:200].split("/")
+        return {
+            "request_id": request.request_id,
+            "method": request.scope.method,
+            "path": "/".join(word if word in self._words else "…" for word in words),
+            "source_id": request.source_id,
+        }
 
     def _is_worth_a_line(self, outcome: Outcome, source_id: str) -> bool:
         """Say whether a refusal goes to the log: of those that come in masses one per second and source."""
@@ -144,15 +152,6 @@ class Application:
                 seconds = refused.retry_after_seconds or self._services.configuration.api.retry_after_seconds
                 return (("retry-after", str(seconds)),)
         return ()
-
-
-def _about(request: Request) -> dict[str, str]:
-    return {
-        "request_id": request.request_id,
-        "method": request.scope.method,
-        "path": _SHOWN_PATH.sub("…", request.scope.path[:200]),
-        "source_id": request.source_id,
-    }
 
 
 def _write(request: Request, response: Response, cors: Headers) -> None:

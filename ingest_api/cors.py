@@ -9,7 +9,8 @@ from ingest_api.rsgi import Scope
 
 Headers = tuple[tuple[str, str], ...]
 
-_HEADERS = "Authorization, Content-Type, Content-Encoding, AnonymousId, SentAt, X-Retry-Count"
+_HEADERS = "Authorization, Content-Type, Content-Encoding, AnonymousId, SentAt, X-Retry-Count, traceparent, tracestate"
+_EXPOSED: Headers = (("access-control-expose-headers", "Retry-After, X-Request-Id"),)
 _RUDDER = re.compile(r"rsa-[a-z0-9-]{1,40}", re.IGNORECASE)
 _MAX_AGE_SECONDS = "86400"
 _EVERY: Headers = (("access-control-allow-origin", "*"),)
@@ -36,7 +37,7 @@ class Cors:
             allowed = (("access-control-allow-origin", origin), *_VARIES)
         else:
             return _VARIES
-        return (*allowed, *(_preflight(scope) if scope.method == "OPTIONS" else ()))
+        return (*allowed, *(_preflight(scope) if scope.method == "OPTIONS" else _EXPOSED))
 
 
 def _preflight(scope: Scope) -> Headers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from swagger_ui_bundle import swagger_ui_path
 
 from ingest_api import openapi
-from ingest_api.rsgi import Request, Response
+from ingest_api.rsgi import Request, Response, tidy
 from ingest_api.services import Services
 
 ASSETS = {
@@ -52,7 +52,7 @@ async def get_docs(_request: Request, _services: Services) -> Response:
 
 async def get_asset(request: Request, _services: Services) -> Response:
     """Return one file of the page; only names in ASSETS have a route."""
-    name = request.scope.path.rpartition("/")[2]
+    name = tidy(request.scope.path).rpartition("/")[2]
     if name == "start.js":
         return Response(_START, content_type=ASSETS[name])
     return Response(content_type=ASSETS[name], file=str(swagger_ui_path / name))

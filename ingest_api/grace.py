@@ -28,20 +28,16 @@ class Grace:
         self._capacity = capacity
         self._first_seen: OrderedDict[str, float] = OrderedDict()
         """By hash of the key, the longest known first."""
-        self._registry: Registry | None = None
 
     def __len__(self) -> int:
         return len(self._first_seen)
 
     def follow(self, registry: Registry) -> None:
-        """Forget the keys that may send again; to be called with the registry of every request, free without a change.
+        """Forget the keys that may send again; to be called with every registry that is read.
 
-        Not only by the requests of a key itself: a source that is enabled and disabled again while a process hears
-        nothing from it has a whole grace period anew.
+        Not only when a key itself asks: a source that is enabled and disabled again while a process hears nothing from
+        it has a whole grace period anew.
         """
-        if registry is self._registry:
-            return
-        self._registry = registry
         for key_hash in self._first_seen.keys() & registry.by_key_hash.keys():
             if registry.by_key_hash[key_hash].enabled:
                 del self._first_seen[key_hash]

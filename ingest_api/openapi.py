@@ -26,6 +26,9 @@ _EVENT_EXAMPLE = {
     "consent": {"analytics": True},
     "event_properties": {"screen": "vehicle_status"},
 }
+_READY = {"status": "ready", "reasons": list[str](), "warnings": list[str]()}
+_NOT_READY = {**_READY, "status": "not ready", "reasons": ["no source can send: the sources file is empty"]}
+_METRICS = 'ingest_requests_total{dialect="v1",outcome="accepted",source_id="web-app"} 50.0\n'
 _STORED = "A bad event does not cost its neighbours: it is stored too, and named in `quarantined`."
 _FORESEEN = (
     "Takes the body of `/v1/events`, of Amplitude's `/2/httpapi` and of Segment's and RudderStack's `/v1/batch`; the "
@@ -52,9 +55,9 @@ def document(api: Settings) -> bytes:
                     )
                 },
                 **openapi_dialects.paths(_refused()),
-                "/health/live": {"get": _get("The process runs")},
+                "/health/live": {"get": _get("The process runs", {"status": "live"})},
                 "/health/ready": {"get": _ready()},
-                "/metrics": {"get": _get("Metrics in Prometheus' text format", "text/plain")},
+                "/metrics": {"get": _get("Metrics in Prometheus' text format", _METRICS, "text/plain")},
             },
             "components": {"schemas": _schemas(api), "securitySchemes": _security()},
         }
@@ -100,18 +103,20 @@ def _post_events(summary: str, operation: str, answer: str, description: str) ->
 
 
 def _ready() -> dict[str, Any]:
-    found = _get("A 200 can be promised")
-    found["responses"]["503"] = {"description": "It cannot; `reasons` says why and what to do"}
+    found = _get("A 200 can be promised", _READY)
+    why = {"description": "It cannot; `reasons` says why and what to do", "content": _content(_NOT_READY)}
+    found["responses"]["503"] = why
     return found
 
 
-def _get(description: str, content_type: str = "application/json") -> dict[str, Any]:
-    schema = {"type": "object"} if content_type == "application/json" else {"type": "string"}
-    return {
-        "summary": description,
-        "tags": ["Health"],
-        "responses": {"200": {"description": description, "content": {content_type: {"schema": schema}}}},
-    }
+def _get(description: str, example: object, content_type: str = "application/json") -> dict[str, Any]:
+    responses = {"200": {"description": description, "content": _content(example, content_type)}}
+    return {"summary": description, "tags": ["Health"], "responses": responses}
+
+
+def _content(example: object, content_type: str = "application/json") -> dict[str, Any]:
+    schema = {"type": "string"} if isinstance(example, str) else _OBJECT
+    return {content_type: {"schema": schema, "example": example}}
 
 
 def _response(description: str, schema: str) -> dict[str, Any]:

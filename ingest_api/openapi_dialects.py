@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from include.contract.dialects.segment import BATCH, CALLS
 from ingest_api.outcomes import Outcome
 
@@ -22,6 +24,19 @@ _AMPLITUDE_SUMMARY = {
     "server_upload_time": 1795341600456,
 }
 _OBJECT = {"type": "object", "additionalProperties": True}
+_SETTINGS = {
+    "integrations": {"Segment.io": {"apiKey": "<write key>", "apiHost": "events.example.com/v1"}},
+    "metrics": {"sampleRate": 0},
+}
+_RUDDER = {
+    "source": {
+        "id": "shop-web",
+        "name": "Shop",
+        "writeKey": "<write key>",
+        "enabled": True,
+        "destinations": list[object](),
+    }
+}
 _KEY_IN_URL = {"name": "writeKey", "required": False, "schema": {"type": "string"}}
 
 
@@ -53,10 +68,21 @@ def _amplitude(refused: dict[str, Any]) -> dict[str, Any]:
         ),
     }
     summary = _schema({key: {"type": "integer"} for key in _AMPLITUDE_SUMMARY}, _AMPLITUDE_SUMMARY)
-    return {
+    found = {
         path: {"post": _post("Amplitude", text, _body(name, example), summary, refused)}
         for path, (text, name, example) in texts.items()
     }
+    for path in ("/identify", "/groupidentify"):
+        _, name, example = texts[path]
+        found[path]["post"]["requestBody"]["content"]["application/x-www-form-urlencoded"] = _form(name, example)
+    return found
+
+
+def _form(list_name: str, example: dict[str, Any]) -> dict[str, Any]:
+    """Describe the form that Amplitude's documentation shows: the key, and the list as JSON."""
+    fields = {"api_key": example["api_key"], list_name: msgspec.json.encode(example[list_name]).decode()}
+    schema = _schema({name: {"type": "string"} for name in fields}, fields)
+    return {"schema": {**schema, "required": [list_name]}, "example": fields}
 
 
 def _segment(refused: dict[str, Any]) -> dict[str, Any]:
@@ -78,9 +104,13 @@ def _side_routes(refused: dict[str, Any]) -> dict[str, Any]:
     tag = "Segment and RudderStack"
     path_key = [{**_KEY_IN_URL, "in": "path", "required": True}]
     method = {"405": refused["405"]}
-    settings = _get(tag, "Settings of Segment's SDKs: they are told to send here", path_key, method)
-    source = _get(tag, "Configuration of RudderStack's SDKs", [{**_KEY_IN_URL, "in": "query"}], refused)
-    telemetry = _post(tag, "Take an SDK's measurements of itself and forget them", _json(_OBJECT, {}), _OBJECT, refused)
+    settings = _get(tag, "Settings of Segment's SDKs: they are told to send here", path_key, _SETTINGS, method)
+    source = _get(tag, "Configuration of RudderStack's SDKs", [{**_KEY_IN_URL, "in": "query"}], _RUDDER, refused)
+    without_key = {status: answer for status, answer in refused.items() if status not in {"401", "403"}}
+    about = "Take an SDK's measurements of itself and forget them"
+    done = _schema({"success": {"type": "boolean"}}, {"success": True})
+    telemetry = {**_post(tag, about, _json(_OBJECT, {}), done, without_key), "security": list[object]()}
+    telemetry["responses"]["200"]["description"] = "Read and forgotten; no event is among them, and no key is needed"
     return {
         "/v1/projects/{writeKey}/settings": {"get": settings},
         "/projects/{writeKey}/settings": {"get": settings},
@@ -99,8 +129,10 @@ def _post(tag: str, summary: str, body: dict[str, Any], answer: dict[str, Any], 
     }
 
 
-def _get(tag: str, summary: str, parameters: list[dict[str, Any]], refused: dict[str, Any]) -> dict[str, Any]:
-    answers = {"200": _answer(summary, _OBJECT), **refused}
+def _get(
+    tag: str, summary: str, parameters: list[dict[str, Any]], example: dict[str, Any], refused: dict[str, Any]
+) -> dict[str, Any]:
+    answers = {"200": _answer(summary, {**_OBJECT, "example": example}), **refused}
     return {"summary": summary, "tags": [tag], "parameters": parameters, "responses": answers}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from ingest_api.rsgi import Scope
 from ingest_api.settings import Settings
@@ -29,29 +29,26 @@ class Origin:
         if not (self._asks_gateway or self._keep_ip):
             return found
         peer = scope.client.rpartition(":")[0].strip("[]")
-        is_gateway = self._is_trusted(peer)
+        is_gateway = self._is_trusted(peer)  # its own address is nobody's who sends events
         if is_gateway and self._country_header:
             # A gateway that appends writes last; whatever stands before may be the client's own.
             countries = scope.headers.get_all(self._country_header) or [""]
             found["country"] = _clean(countries[-1], _COUNTRY_CHARACTERS)
         if self._keep_ip:
-            forwarded = scope.headers.get_all("x-forwarded-for") if is_gateway else []
-            found["client_ip"] = truncated(self._client(forwarded) or peer)
+            client = self._client(scope.headers.get_all("x-forwarded-for")) if is_gateway else peer
+            found["client_ip"] = truncated(client)
         return found
 
     def _client(self, forwarded: list[str]) -> str:
         """Return the last address that no trusted gateway added: what stands before it anybody may have written."""
         for address in reversed([_without_port(part.strip()) for part in ",".join(forwarded).split(",")]):
-            if not self._is_trusted(address):
+            if address and not self._is_trusted(address):
                 return address
         return ""
 
     def _is_trusted(self, address: str) -> bool:
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self._trusted)
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self._trusted)
 
 
 def _without_port(address: str) -> str:
@@ -63,12 +60,17 @@ def _without_port(address: str) -> str:
 
 def truncated(address: str) -> str:
     """Return the network of an address: 24 bits of IPv4, 48 of IPv6; empty for what is no address."""
+    parsed = _parsed(address)
+    return str(ip_network((parsed, _KEPT_BITS[parsed.version]), strict=False).network_address) if parsed else ""
+
+
+def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    """Read an address; one of IPv4 that a socket of both families shows as IPv6 is the IPv4 address."""
     try:
         parsed = ip_address(address)
     except ValueError:
-        return ""
-    mapped = getattr(parsed, "ipv4_mapped", None) or parsed
-    return str(ip_network((mapped, _KEPT_BITS[mapped.version]), strict=False).network_address)
+        return None
+    return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
 def _clean(text: str | None, most: int) -> str:

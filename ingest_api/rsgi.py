@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable
 from datetime import datetime
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 Headers = list[tuple[str, str]]
+_SLASHES = re.compile("//+")
 
 
 class RequestHeaders(Protocol):
@@ -50,6 +52,11 @@ class HTTPProtocol(Protocol):
 
     def response_file(self, status: int, headers: Headers, file: str) -> None:
         """Answer with a file."""
+
+
+def tidy(path: str) -> str:
+    """Return a path without doubled slashes and without one at its end."""
+    return _SLASHES.sub("/", path).rstrip("/") or "/"
 
 
 class Request(msgspec.Struct, gc=False):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _CHECK_TIMEOUT_SECONDS = 3.0
 _FLUSH_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 
 
 class Services(msgspec.Struct, frozen=True):
@@ -61,7 +62,8 @@ class Services(msgspec.Struct, frozen=True):
 
 def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Services:
     """Make the services of one process; nothing here waits for Kafka, so that the API starts without it."""
-    sources = WatchedRegistry(configuration.api.sources_path)
+    grace = Grace(configuration.api.grace_seconds)
+    sources = WatchedRegistry(configuration.api.sources_path, changed=grace.follow)
     publisher = Publisher(configuration, loop)
     spool = Spool(configuration.api, loop) if configuration.api.spool_dir else None
     readiness = Readiness(
@@ -75,7 +77,7 @@ def build(configuration: Configuration, loop: asyncio.AbstractEventLoop) -> Serv
     return Services(
         configuration=configuration,
         sources=sources,
-        auth=Authenticator(sources, Grace(configuration.api.grace_seconds)),
+        auth=Authenticator(sources, grace),
         admission=admission,
         bodies=Bodies(configuration.api, admission, loop),
         rates=rates,
@@ -107,8 +109,15 @@ def start(services: Services, loop: asyncio.AbstractEventLoop) -> None:
     """Begin what runs in the background."""
     services.readiness.start()
     services.siblings.start(loop)
+    _follow(services.sources, loop)
     if services.drainer:
         services.drainer.start(loop)
+
+
+def _follow(sources: WatchedRegistry, loop: asyncio.AbstractEventLoop) -> None:
+    """Look for new sources while no request asks for them too: nothing that was enabled for a while may be missed."""
+    sources.current()
+    loop.call_later(_LOOK_SECONDS, _follow, sources, loop)
 
 
 async def stop(services: Services) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from ingest_api import auth
-from ingest_api.rsgi import Request, Response
+from ingest_api.rsgi import Request, Response, tidy
 from ingest_api.services import Services
 
 _MOST_KEY_CHARACTERS = 255
@@ -19,7 +19,7 @@ async def get_segment_settings(request: Request, _services: Services) -> Respons
 
     Answered for every key, because an SDK that gets an error stops or goes on with old settings.
     """
-    write_key = request.scope.path.split("/projects/", 1)[-1].removesuffix("/settings")[:_MOST_KEY_CHARACTERS]
+    write_key = tidy(request.scope.path).split("/projects/", 1)[-1].removesuffix("/settings")[:_MOST_KEY_CHARACTERS]
     host = request.scope.headers.get("host") or "localhost"
     integration = {
         "apiKey": write_key,

@@ -6,6 +6,7 @@ OpenTelemetry's own variables say where the spans go, and how many: OTEL_EXPORTE
 from __future__ import annotations
 
 import os
+import threading
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
@@ -18,6 +19,7 @@ from ingest_api.outcomes import Outcome
 from ingest_api.rsgi import Request
 
 _SERVICE = "ingest_api"
+_LAST_SECONDS = 1.0
 _HEADERS = ("traceparent", "tracestate")
 
 
@@ -26,7 +28,7 @@ class Tracing:
 
     def __init__(self) -> None:
         resource = Resource.create({SERVICE_NAME: os.environ.get("OTEL_SERVICE_NAME", _SERVICE)})
-        self._provider = TracerProvider(resource=resource)
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer(_SERVICE)
         self._context = TraceContextTextMapPropagator()
@@ -59,5 +61,7 @@ class Tracing:
         span.end()
 
     def close(self) -> None:
-        """Send what is left."""
-        self._provider.shutdown()
+        """Send what is left; a collector that does not answer holds up no end."""
+        sending = threading.Thread(target=self._provider.shutdown, name="last-spans", daemon=True)
+        sending.start()
+        sending.join(_LAST_SECONDS)

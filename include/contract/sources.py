@@ -86,11 +86,19 @@ def parse(data: bytes, path: Path) -> list[msgspec.Raw]:
 class WatchedRegistry:
     """A registry that follows its file: it looks for a change at most once per `interval_seconds`.
 
-    A file that became unreadable leaves the last good registry in place and adds a problem.
+    A file that became unreadable leaves the last good registry in place and adds a problem. `changed` is called with
+    every registry that was read.
     """
 
-    def __init__(self, path: Path, interval_seconds: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        interval_seconds: float = 1.0,
+        clock: Callable[[], float] = time.monotonic,
+        changed: Callable[[Registry], object] = lambda _: None,
+    ) -> None:
         self._path = path
+        self._changed = changed
         self._interval = interval_seconds
         self._clock = clock
         self._next_look = clock()
@@ -122,6 +130,7 @@ class WatchedRegistry:
             self.problem, self._seen = str(error), None
         else:
             self.problem, self._seen = None, stamp
+            self._changed(self._registry)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -174,7 +174,19 @@ def test_refused(server: ApiServer, stored: Stored, body: bytes, headers: dict[s
 def test_unknown_routes_and_methods(server: ApiServer) -> None:
     for path in ("/", "/v1/event", "/v1/events/e/f", "/docs/../etc/passwd", "/docs/index.html"):
         _refused(server.get(path), Outcome.NOT_FOUND)
+    _refused(server.get("/v1/users/joe@example.com/shortkey123"), Outcome.NOT_FOUND)
+    assert not [text for text in ("joe@", "shortkey123") if text in server.log()]
     for method in ("GET", "PUT", "DELETE"):
         answer = server.request(method, "/v1/events")
         _refused(answer, Outcome.METHOD_NOT_ALLOWED)
         assert answer.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics", "/docs", "/docs/start.js/", "//docs//"])
+def test_what_can_be_read_is_there_with_a_slash_too_many_and_for_those_who_ask_for_the_head(
+    server: ApiServer, path: str
+) -> None:
+    answer, head = server.get(path), server.request("HEAD", path)
+    assert (answer.status, head.status) == (200, 200)
+    assert answer.body
+    assert not head.body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -85,11 +86,22 @@ def test_a_request_is_a_span_of_the_clients_trace(
 
 
 def test_without_a_collector_requests_are_answered_all_the_same(tmp_path: Path, environment: Mapping[str, str]) -> None:
-    away = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    away = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
     with ApiServer(tmp_path, {**environment, **away}) as server:
         server.await_ready()
         assert server.post({"events": [EVENT]}).status == 200
         assert server.stop() == 0
+        assert "refused to gracefully stop" not in server.log()
+
+
+def test_a_collector_that_never_answers_holds_up_no_end(tmp_path: Path, environment: Mapping[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with ApiServer(tmp_path, {**environment, "OTEL_EXPORTER_OTLP_ENDPOINT": url}) as server:
+            server.await_ready()
+            assert server.post({"events": [EVENT]}).status == 200
+            assert server.stop() == 0
+            assert "refused to gracefully stop" not in server.log()
 
 
 def _texts(span: Any) -> Iterator[tuple[str, str]]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from include.contract.sources import Registry, Source, hash_key
+import pytest
+from msgspec import json
+
+from include.contract.sources import Registry, Source, WatchedRegistry, hash_key
+from ingest_api.auth import Authenticator
 from ingest_api.grace import CAPACITY, Grace
+from ingest_api.outcomes import Outcome, RefusedError
 
 DAY = 86_400.0
 
@@ -60,14 +65,25 @@ def test_a_key_that_may_send_again_is_forgotten(clock: _Clock) -> None:
     assert grace.is_over("lost")
 
 
-def test_a_registry_that_is_the_same_is_not_looked_through_again(clock: _Clock) -> None:
-    grace, registry = Grace(DAY, clock), _registry(enabled=True)
-    grace.follow(registry)
-    grace.is_over("old")
-    grace.follow(registry)
-    assert len(grace) == 1
-    grace.follow(_registry(enabled=True))
-    assert len(grace) == 0
+def test_a_source_that_was_enabled_while_only_others_asked_begins_again(clock: _Clock, tmp_path: Path) -> None:
+    grace = Grace(DAY, clock)
+    sources = WatchedRegistry(tmp_path / "sources.json", 0.0, clock, grace.follow)
+    auth = Authenticator(sources, grace)
+
+    def asked(*, enabled: bool, key: str) -> Outcome:
+        both = [{"id": name, "name": name, "write_key_sha256": [hash_key(name)]} for name in ("app", "other")]
+        (tmp_path / "sources.json").write_bytes(json.encode({"sources": [{**both[0], "enabled": enabled}, both[1]]}))
+        try:
+            auth.patient(key)
+        except RefusedError as refused:
+            return refused.outcome
+        return Outcome.ACCEPTED
+
+    assert asked(enabled=False, key="app") is Outcome.SOURCE_ON_HOLD
+    clock.now += DAY
+    assert asked(enabled=False, key="app") is Outcome.SOURCE_DISABLED
+    assert asked(enabled=True, key="other") is Outcome.ACCEPTED
+    assert asked(enabled=False, key="app") is Outcome.SOURCE_ON_HOLD
 
 
 def test_the_memory_is_bounded_and_the_longest_known_goes_first(clock: _Clock) -> None:

@@ -32,6 +32,11 @@ def test_a_trusted_gateway_is_believed() -> None:
     assert found == {"user_agent": "", "country": "DE", "client_ip": "198.51.100.0"}
 
 
+def test_a_gateway_is_believed_on_a_socket_of_both_families() -> None:
+    found = _origin().of(scope(client="[::ffff:10.0.0.7]:443", x_country="DE", x_forwarded_for="198.51.100.77"))
+    assert found == {"user_agent": "", "country": "DE", "client_ip": "198.51.100.0"}
+
+
 def test_the_country_is_the_one_that_the_gateway_appended() -> None:
     assert _origin().of(scope(client=GATEWAY, x_country="XX\nDE"))["country"] == "DE"
 
@@ -46,8 +51,9 @@ def test_nobody_else_is() -> None:
     [
         ("1.1.1.1, 198.51.100.77", "198.51.100.0"),  # what a client wrote itself comes first
         ("198.51.100.77, 10.1.1.1", "198.51.100.0"),
-        ("10.1.1.1", "10.0.0.0"),  # gateways all the way: the nearest peer
-        ("", "10.0.0.0"),
+        ("10.1.1.1", ""),  # gateways all the way: nobody knows the client
+        ("", ""),
+        ("198.51.100.77, ", "198.51.100.0"),
         ("not an address", ""),
         ("1.1.1.1\n198.51.100.77", "198.51.100.0"),  # a gateway that adds a line of its own
         ("198.51.100.77:4711", "198.51.100.0"),
