@@ -19,7 +19,7 @@ PAGE = documents.ROOT / "docs" / "vendor-sdks.md"
 SETUP, *QUERIES = documents.blocks(PAGE, "sh")
 # Great Expectations' own imports warn on Python 3.11.
 pytestmark = pytest.mark.filterwarnings("ignore:module .sre_\\w+. is deprecated:DeprecationWarning")
-NOT_INSTALLED = {"@segment/analytics-next", "@segment/analytics-react-native", "@rudderstack/analytics-js"}
+NOT_INSTALLED = {"@segment/analytics-next", "@segment/analytics-react-native", "@rudderstack/analytics-js/bundled"}
 PACKAGES = {
     "amplitude": "amplitude-python",
     "segment.analytics": "analytics-python",
