@@ -33,6 +33,7 @@ from include.topic import Record
 log = logging.getLogger(__name__)
 MAX_INFLATED_BYTES = 64 * 1024 * 1024
 """Above any limit the edge may be set to; a bomb that came another way stops here."""
+_OF_UNREADABLE = {"decode", "edge"}
 _UNFORESEEN = (ArithmeticError, LookupError, TypeError, ValueError)
 """Whatever nobody thought of: it must cost one envelope, not everybody's."""
 
@@ -260,8 +261,15 @@ def open_envelope(record: Record) -> Decoded:
 
 
 def judge(facts: Mapping[str, pa.DictionaryArray], known_sources: Sequence[str]) -> quality.Verdict:
-    """Return what suite `events` says of rows by their facts."""
-    return quality.suite("events").judge(facts, {"known_sources": list(known_sources)})
+    """Return what suite `events` says of rows by their facts.
+
+    Of an event that cannot be decoded nothing more is said: what is missing is there perhaps, and only cannot be read.
+    """
+    verdict = quality.suite("events").judge(facts, {"known_sources": list(known_sources)})
+    for reasons in verdict.failed.values():
+        if len(reasons) > 1 and any(one.column == "decode" for one in reasons):
+            reasons[:] = [one for one in reasons if one.column in _OF_UNREADABLE]
+    return verdict
 
 
 def judged(chunk: Chunk, known_sources: Sequence[str]) -> tuple[list[dict[str, Any]], pa.Table, list[Tally]]:

@@ -26,7 +26,7 @@ class StackLock:
         except BlockingIOError:
             stream.close()
             raise SetupError(
-                f"The stack in {self._file.parent.parent} runs already (process {self.holder()}); "
+                f"The stack in {self._file.parent.parent} runs (process {self.holder()}); "
                 "see it with `make status`, end it with `make stop`."
             ) from None
         stream.truncate(0)
