@@ -28,8 +28,15 @@ _LARGE_BYTES = 512 * 1024
 bombs must not take more than one core."""
 
 
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark that some systems begin a text with; it means nothing in UTF-8 and is no JSON (RFC 8259)."""
+
+
 class Body(msgspec.Struct, frozen=True, gc=False):
-    """The bytes to store, the client's own where the drain knows their encoding, and what they inflate to."""
+    """The bytes to store, the client's own where the drain knows their encoding, and what they inflate to.
+
+    A byte order mark is left out of both.
+    """
 
     raw: bytes
     inflated: bytes
@@ -127,6 +134,7 @@ class Bodies:
     def _plain(self, raw: bytes) -> Body:
         if len(raw) > self._max_inflated:
             raise RefusedError(Outcome.BODY_TOO_LARGE, _above(self._max_inflated))
+        raw = raw.removeprefix(_MARK)
         return Body(raw, raw, "identity")
 
     async def _opened(self, request: Request, raw: bytes, encoding: Encoding) -> Body:
@@ -168,7 +176,9 @@ class Bodies:
 
 def _inflated(raw: bytes, encoding: Encoding, limit: int) -> Body:
     inflated = encodings.decoded(raw, encoding, limit)
-    return Body(raw if encoding == "gzip" else encodings.compressed(inflated), inflated, "gzip")
+    text = inflated.removeprefix(_MARK)
+    is_own = encoding == "gzip" and len(text) == len(inflated)
+    return Body(raw if is_own else encodings.compressed(text), text, "gzip")
 
 
 def _length(request: Request) -> int | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import msgspec
 
 from include.contract.extra import request_fields
-from include.contract.outline import Outline, outline, write_key_of
+from include.contract.outline import Outline, outline, write_keys_of
 from include.contract.sources import Source
 from include.contract.spelling import listed_twice
 from include.contract.splitting import NotARequestError, split
@@ -73,20 +73,11 @@ async def _take(
     known: Mapping[str, str],
     name: Callable[[Outline], str] | None,
 ) -> Taking:
-    api = services.configuration.api
-    key = auth.write_key(request.scope.headers.get("authorization"))
-    source = _source(request, services, key) if key else None
-    got = await services.bodies.read(request)
-    size = len(got.inflated)
-    got = await storing.off_loop(size, lambda: _opened(got, dialect))
-    if source is None:
-        # Before anybody looks at the events: of those a body from anywhere may have millions.
-        key = await storing.off_loop(size, lambda: _key(got, dialect, events_key))
-        key = key or auth.key_in_url(request.scope)
-        source = _source(request, services, key)
-    seen = await storing.off_loop(size, lambda: _look(got, dialect, events_key, api.max_events))
+    source, key, got, size = await _received(request, services, dialect)
+    max_events = services.configuration.api.max_events
+    seen = await storing.off_loop(size, lambda: _look(got, dialect, events_key, max_events))
     services.rates.charge(source, seen.device, len(seen.events))
-    got = await storing.off_loop(size, lambda: storing.without_keys(got, _keys(seen, key or "", services)))
+    got = await storing.off_loop(size, lambda: storing.without_keys(got, _keys(seen, key, services)))
     taken = Taken(
         source=source,
         dialect=name(seen) if name else dialect.name,
@@ -103,15 +94,44 @@ async def _take(
     return Taking(len(seen.events), size)
 
 
+async def _received(request: Request, services: Services, dialect: Dialect) -> tuple[Source, str, Body, int]:
+    """Return the source, its write key, the body as JSON, and how many bytes came; raises RefusedError.
+
+    Of a body from anywhere nothing but the key is looked for before the source is known: it may have millions of
+    events, or be made to cost time.
+    """
+    key = auth.write_key(request.scope.headers.get("authorization"))
+    source = _source(request, services, key) if key else None
+    got = await services.bodies.read(request)
+    size = len(got.inflated)
+    is_json = got.inflated.lstrip()[:1] == b"{"
+    if not is_json:
+        got = await storing.off_loop(size, lambda: _opened(got, dialect))
+    if source is None:
+        key = await storing.off_loop(size, lambda: _key(request, services, dialect, got))
+        source = _source(request, services, key)
+    if is_json:
+        got = await storing.off_loop(size, lambda: _opened(got, dialect))
+    return source, key or "", got, size
+
+
 def _opened(got: Body, dialect: Dialect) -> Body:
     with _as_refusal():
         text = dialect.opened(got.inflated)
     return got if text is got.inflated else Body(text, text, "identity")
 
 
-def _key(got: Body, dialect: Dialect, events_key: str) -> str | None:
-    with _as_refusal():
-        return write_key_of(got.inflated, events_key, dialect.write_key_name)
+def _key(request: Request, services: Services, dialect: Dialect, got: Body) -> str | None:
+    """Return the body's write key, else that of the address; of several that may be the body's, a known one."""
+    try:
+        keys = write_keys_of(got.inflated, dialect.write_key_name)
+    except NotARequestError as error:
+        if in_url := auth.key_in_url(request.scope):
+            return in_url
+        raise RefusedError(Outcome.INVALID_BODY, str(error)) from error
+    if len(keys) > 1 and (registry := services.sources.current()):
+        keys.sort(key=lambda key: registry.find(key) is None)
+    return keys[0] if keys else auth.key_in_url(request.scope)
 
 
 def _look(got: Body, dialect: Dialect, events_key: str, max_events: int) -> Outline:

@@ -11,6 +11,8 @@ from typing import Any
 
 from granian import Granian
 
+from include.contract.nesting import limit_depth
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -28,6 +30,7 @@ def work(
     `sockets` is granian's ((how to listen, None), None): here it becomes ((None, a listening socket), None).
     """
     _end_with(parent)
+    limit_depth()
     listening = sockets[0][0].build()
     _give_up_sending_after(send_timeout_ms, listening.get_fd())
     Granian._spawn_rsgi_worker(worker, name, application, ((None, listening), None), *more)  # noqa: SLF001

@@ -20,14 +20,14 @@ class TooLargeError(ValueError):
 
 
 def inflate(data: bytes, limit: int) -> bytes:
-    """Inflate gzip of one or several members; never holds more than `limit` + 1 inflated bytes.
+    """Inflate gzip of one or several members and zeros behind them; never holds more than `limit` + 1 inflated bytes.
 
     Raises InflateError for a broken, truncated or followed-by-garbage stream and for more than MAX_MEMBERS of them,
     TooLargeError above `limit` bytes.
     """
     whole, rest = _member(data, limit)
     members = 1
-    while rest:
+    while rest.strip(b"\0"):  # gzip(1) passes over zeros with which a block was filled
         if members == MAX_MEMBERS:
             raise InflateError(f"more than {MAX_MEMBERS} gzip streams one after the other")
         more, rest = _member(rest, limit - len(whole))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from include.contract.extra import UNREADABLE, Fields, fields_of, loose_fields, request_fields
-from include.contract.splitting import NotARequestError, split
+from include.contract.extra import UNREADABLE, Fields, fields_of, loose_fields
+from include.contract.splitting import NotARequestError, pieces
 
 _text = msgspec.json.Decoder(str)
 _DEVICE_CHARACTERS = 255
+_MOST_KEYS = 10
 
 
 class Outline(msgspec.Struct, frozen=True, gc=False):
@@ -45,29 +48,28 @@ def outline(body: bytes, events_key: str, write_key_name: str, device_names: tup
     return Outline(events, literal, _device(first, device_names), first)
 
 
-def write_key_of(body: bytes, events_key: str, write_key_name: str) -> str | None:
-    """Return the write key of an inflated body without looking at its events; None where there is none.
+def write_keys_of(body: bytes, write_key_name: str) -> list[str]:
+    """Return the write key of an inflated body without looking at its events; empty where there is none.
 
-    Raises NotARequestError like `outline`.
+    Of a body that cannot be decoded these are the first texts that anything in it names as a key: where the events are
+    nobody looks before it is known that the sender has a key. Raises NotARequestError where there are none.
     """
     try:
-        literal = bytes(_key_alone(write_key_name).decode(body).write_key) or None
+        literals = [bytes(_key_alone(write_key_name).decode(body).write_key)]
     except UNREADABLE as error:
-        try:
-            fields = request_fields(body, events_key) if events_key else loose_fields(body)
-            literal = _literal(fields, write_key_name)
-        except NotARequestError:
-            # The first error knows the place.
+        named = _named(write_key_name).finditer(body)
+        literals = [found[1] for found in itertools.islice(named, _MOST_KEYS)]
+        if not literals:
             raise _not_a_request(error) from error
-    return None if literal is None else _text_of(literal)
+    return [text for literal in literals if (text := _text_of(literal))]
 
 
 def _batch(body: bytes, events_key: str, write_key_name: str) -> tuple[list[bytes], bytes | None]:
     try:
         found = _request(events_key, write_key_name).decode(body)
-    except UNREADABLE:
-        events = split(body, events_key)
-        return events, _literal(request_fields(body, events_key), write_key_name)
+    except UNREADABLE as error:
+        events, around = pieces(body, events_key, error)
+        return events, dict(around).get(write_key_name)
     return [bytes(raw) for raw in found.events], bytes(found.write_key) or None
 
 
@@ -96,6 +98,12 @@ def _request(events_key: str, write_key_name: str) -> msgspec.json.Decoder[Any]:
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [("events", list[Raw]), ("write_key", Raw, Raw(b""))]
     names = {"events": events_key, "write_key": write_key_name}
     return msgspec.json.Decoder(msgspec.defstruct("Request", fields, rename=names, gc=False))
+
+
+@cache
+def _named(write_key_name: str) -> re.Pattern[bytes]:
+    name = re.escape(write_key_name.encode())
+    return re.compile(rb'"' + name + rb'"\s*+:\s*+("(?:[^"\\]++|\\.)*+")', re.DOTALL)
 
 
 @cache

@@ -98,7 +98,7 @@ def test_a_request_of_bad_events_only_is_stored_too(server: ApiServer, stored: S
         b'{"event_name":"a","event_name":"b","user_id":"u"}',
         rb'{"event_name":"a","user_id":"u","p":{"nul":"\u0000","pair":"\ud83d\ude00"}}',
         b'{"event_name":"a","user_id":"u","n":' + b"9" * 5000 + b',"f":1e99999,"z":-0}',
-        b'{"event_name":"a","user_id":"u","p":' + b"[" * 800 + b"]" * 800 + b"}",
+        b'{"event_name":"a","user_id":"u","p":' + b"[" * 490 + b"]" * 490 + b"}",
         '{"event_name":"ä😀\u2028","user_id":"u"}'.encode(),
         b'{"event_name":"a","user_id":"u","":{"":[]}}',
     ],

@@ -91,5 +91,6 @@ def _sent_at(request: Fields, shape: Shape, envelope: Envelope) -> datetime | No
 
 
 def _kept(request: Fields, shape: Shape, sent_at: datetime | None) -> Raw | None:
-    known = shape.ignored | shape.merged | (set(shape.sent_at) if sent_at else set())
+    known = shape.ignored | (set(shape.sent_at) if sent_at else set())
+    known |= {key for key in shape.merged & request.keys() if bytes(request[key])[:1] == b"{"}
     return about_request({k: raw for k, raw in request.items() if k not in known and bytes(raw) not in _EMPTY})

@@ -53,6 +53,15 @@ def _refusal(protocol: Protocol, max_bytes: int = 1000, max_inflated: int = 1000
     return caught.value
 
 
+def test_a_byte_order_mark_is_left_out() -> None:
+    marked = b"\xef\xbb\xbf" + PLAIN
+    plain = _read(Protocol(marked))
+    assert (plain.raw, plain.inflated, plain.encoding) == (PLAIN, PLAIN, "identity")
+    for encoding, pack in (("gzip", gzip.compress), ("zstd", zstd.compress)):
+        packed = _read(Protocol(pack(marked)), content_encoding=encoding)
+        assert (gzip.decompress(packed.raw), packed.inflated, packed.encoding) == (PLAIN, PLAIN, "gzip")
+
+
 def test_plain_and_gzip_whole_and_in_pieces() -> None:
     for plain in (_read(Protocol(PLAIN)), _read(Protocol(PLAIN), content_length="1")):
         assert (plain.raw, plain.inflated, plain.encoding) == (PLAIN, PLAIN, "identity")

@@ -30,6 +30,12 @@ def test_the_limit_is_exact() -> None:
         inflate(PACKED + PACKED, 2 * len(PLAIN) - 1)
 
 
+@pytest.mark.parametrize("zeros", [1, 511, 100_000])
+def test_zeros_at_the_end_are_passed_over_as_gzip_does(zeros: int) -> None:
+    assert inflate(PACKED + bytes(zeros), len(PLAIN)) == PLAIN
+    assert inflate(PACKED + PACKED + bytes(zeros), 2 * len(PLAIN)) == PLAIN + PLAIN
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -41,7 +47,8 @@ def test_the_limit_is_exact() -> None:
         PACKED[:-6] + b"\0\0" + PACKED[-4:],
         PACKED[:12] + b"\xff\xff\xff" + PACKED[15:],
         PACKED + b"garbage",
-        PACKED + b"\0",
+        PACKED + b"\0\0garbage",
+        b"\0" + PACKED,
         PACKED + PACKED[:-1],
         b"plain text",
     ],

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.contract import splitting
-from include.contract.splitting import NotARequestError, split
+from include.contract.splitting import NotARequestError, members, pieces, split, times_listed
 
 GOOD = b'{"event_name":"a, b","x":["]}",{"events":[1]}]}'
 UNDECODABLE = [
@@ -22,6 +21,9 @@ UNDECODABLE = [
     b'{"x":NaN, "y":[1,2]}',
     b'{"x":01}',
     b'{"x":"\x00"}',
+    b'{"x":' + b'{"y":[1,' * 3_000 + b"1" + b"]}" * 3_000 + b"}",
+    b'{"large":"' + b'a,\\"]' * 1_000_000 + b'","x":NaN}',
+    b'{"large":[' + b"1," * 1_000_000 + b"NaN]}",
     b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}",
     b"tru",
 ]
@@ -39,8 +41,9 @@ def test_both_ways_of_cutting_agree(events: list[Any], around: dict[str, Any]) -
     expected = [json.loads(part) for part in split(body)]
     assert expected == events
     if events:
-        scanned = splitting._Scanner(body, "events").events(ValueError("why"))
-        assert scanned == split(body)
+        found = pieces(body, "events", ValueError("why"))
+        assert found.events == split(body)
+        assert {name: json.loads(value) for name, value in found.around} == {**around, "z": 1}
 
 
 @pytest.mark.parametrize("bad", UNDECODABLE)
@@ -71,7 +74,12 @@ def test_the_last_list_of_events_counts_as_in_any_json_decoder() -> None:
         b'{"events":[NaN]}}',
         b'{"events":[NaN}]',
         b'{"events":[NaN]} x',
-        b'{"events":[NaN],"sent_at":NaN}',
+        b'{"events":[NaN],"sent_at":}',
+        b'{"events":[NaN],}',
+        b'{,"events":[NaN]}',
+        b'{"events":[NaN],7}',
+        b'{"events":[NaN]"x":1}',
+        b'{"events":[NaN],"events":NaN}',
         b'{"events":["\xff]}',
         b'{"events":"\xff"}',
         b'[{"events":[NaN]}]',
@@ -110,3 +118,32 @@ def test_space_does_not_cost_the_square_of_its_length(around: tuple[bytes, bytes
     with contextlib.suppress(NotARequestError):
         split(body)
     assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    "bad", [rb'{"x":"\ud83d"}', b'{"x":01}', b'{"x":"\xff"}', b'{"x":' + b"[" * 2_000 + b"]" * 2_000 + b"}"]
+)
+def test_a_bad_event_costs_no_neighbour_however_large_the_others_are(bad: bytes) -> None:
+    items = b",".join([b'{"sku":"a","p":{"v":1}}'] * 12)
+    good = b'{"event_name":"a","event_properties":{"items":[' + items + b"]}}"
+    body, began = b'{"events":[' + b",".join([good] * 1_999 + [bad]) + b"]}", time.process_time()
+    assert split(body) == [good] * 1_999 + [bad]
+    assert time.process_time() - began < 1
+
+
+def test_what_is_bad_beside_the_events_costs_none_of_them() -> None:
+    found = pieces(rb'{"sent_at":NaN,"x":tru e,"events":[1,{}],"":"\ud83d","x":2}', "events", ValueError("why"))
+    assert found.events == [b"1", b"{}"]
+    assert found.around == [("sent_at", b"NaN"), ("x", b"tru e"), ("", rb'"\ud83d"'), ("x", b"2")]
+
+
+def test_the_members_of_an_object_that_no_decoder_takes() -> None:
+    assert members(rb' {"a":NaN, nothing , "\u0062":[1,{"c":2}] ,"d": } ') == [("a", b"NaN"), ("b", b'[1,{"c":2}]')]
+    assert members(b"{ }") == []
+    assert times_listed(rb'{"a":[NaN,{"a":1}],"\u0061":[],"b":"a"}', "a") == 2
+
+
+def test_brackets_that_are_dense_cost_in_proportion_to_their_bytes() -> None:
+    body, began = b'{"events":[NaN,' + b",".join([b"[" * 20 + b"]" * 20] * 2_300) + b"]}", time.process_time()
+    assert len(split(body)) == 2_301
+    assert time.process_time() - began < 0.05

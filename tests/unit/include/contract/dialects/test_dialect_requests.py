@@ -141,3 +141,24 @@ def test_the_clients_own_bytes_of_each_event() -> None:
     assert reader("amplitude").split(b'{"events":[ {"a":1.0} ,7]}') == [b'{"a":1.0}', b"7"]
     assert reader("segment", "batch").split(b'{"batch":[{}]}') == [b"{}"]
     assert reader("segment", "track").split(b'{"event": "x"}') == [b'{"event": "x"}']
+
+
+def test_what_is_bad_beside_the_events_is_kept_and_costs_no_event() -> None:
+    body = (
+        b'{"batch":[%s],"context":{"os":{"name":"iOS \\ud83d"},"x":"\\ud83d\\ude00"},"integrations":{"a":NaN},"lot":01}'
+    )
+    parsed = parse("segment", body % json.dumps(TRACK).encode(), "batch")
+    assert (parsed.problems, parsed.events[0].event_name) == ({}, "opened")
+    assert parsed.events[0].os_name == "iOS \ufffd"
+    kept = json.loads(parsed.extra[0])
+    assert kept["context"]["x"] == "\U0001f600"
+    assert kept["$request"] == {"integrations": '{"a":NaN}', "lot": "01"}
+
+
+@pytest.mark.parametrize("bad", [b"NaN", rb'"\\\ud83d\ud83d\ude00"', b"[" * 5_000 + b"]" * 5_000, b'"\0"'])
+def test_a_bad_time_of_sending_is_kept_in_every_dialect(bad: bytes) -> None:
+    for dialect, listed, name in (("v1", "events", "sent_at"), ("amplitude", "events", "client_upload_time")):
+        parsed = parse(dialect, b'{"%s":%s,"%s":[{"user_id":"u"}]}' % (name.encode(), bad, listed.encode()))
+        assert (parsed.problems, parsed.sent_at, parsed.events[0].user_id) == ({}, None, "u")
+        kept = json.loads(parsed.extra[0])["$request"]
+        assert name in kept or "omitted_bytes" in kept
