@@ -8,44 +8,56 @@ import msgspec
 from msgspec import Raw
 
 from include.contract.extra import Fields, join, loose_fields
+from include.contract.spelling import listed_twice
 from include.contract.splitting import NotARequestError
 from ingest_api.foreign import Dialect, Taking, take
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
 
 _MOST_FORM_FIELDS = 20
+_LIST = "identification"
+_NEITHER, _TWICE = "neither JSON nor a form", "identification is there twice"
 
 
 def identification(body: bytes) -> bytes:
     """Return an Identify request, which may be a form and may hold one object or a list, as JSON with a list.
 
-    Raises NotARequestError for what is neither JSON nor a form.
+    Raises NotARequestError for what is neither JSON nor a form, and for a second `identification` beside the first.
     """
-    is_json = body.lstrip()[:1] == b"{"
+    if body.lstrip()[:1] != b"{":
+        return _listed(_form(body))
     try:
-        fields = loose_fields(body) if is_json else _form(body)
-    except ValueError as error:
-        if is_json:
-            return body  # whose place of damage is told later
-        # What the error says is the client's own text, which belongs neither in a log nor in an answer.
-        raise NotARequestError("neither JSON nor a form") from error
-    found = bytes(fields.get("identification", b"[]"))
-    if found[:1] == b"[" and is_json:
+        fields = loose_fields(body)
+    except NotARequestError:
+        return body  # whose place of damage is told later
+    if bytes(fields.get(_LIST, b"[]"))[:1] == b"[":
         return body
-    return join({**fields, "identification": Raw(found if found[:1] == b"[" else b"[" + found + b"]")})
+    if listed_twice(body, _LIST):
+        raise NotARequestError(_TWICE)
+    return _listed(fields)
+
+
+def _listed(fields: Fields) -> bytes:
+    found = bytes(fields[_LIST])
+    return join({**fields, _LIST: Raw(found if found[:1] == b"[" else b"[" + found + b"]")})
 
 
 def _form(body: bytes) -> Fields:
     # Bytes that are not UTF-8 stay as they are in an event, and cost that event alone.
     text = body.decode(errors="surrogateescape")
-    pairs = dict(parse_qsl(text, strict_parsing=True, max_num_fields=_MOST_FORM_FIELDS, errors="surrogateescape"))
-    if "identification" not in pairs:
-        raise ValueError("a form without identification")
-    return {_text(name): _value(name, one) for name, one in pairs.items()}
+    try:
+        pairs = parse_qsl(text, strict_parsing=True, max_num_fields=_MOST_FORM_FIELDS, errors="surrogateescape")
+    except ValueError as error:
+        # What the error says is the client's own text, which belongs neither in a log nor in an answer.
+        raise NotARequestError(_NEITHER) from error
+    times = sum(name == _LIST for name, _ in pairs)
+    if times != 1:
+        raise NotARequestError(_TWICE if times else _NEITHER)
+    return {_text(name): _value(name, one) for name, one in pairs}
 
 
 def _value(name: str, text: str) -> Raw:
-    if name == "identification":
+    if name == _LIST:
         return Raw(text.strip().encode(errors="surrogateescape"))
     return Raw(msgspec.json.encode(_text(text)))
 
@@ -60,6 +72,11 @@ _DEVICES = ("device_id", "user_id")
 _THROTTLED = {"throttled_events": Raw(msgspec.json.encode(list(range(2_000))))}
 _EVENTS = Dialect("amplitude", "api_key", _DEVICES, when_throttled=_THROTTLED)
 _IDENTIFY = Dialect("amplitude", "api_key", _DEVICES, identification, _THROTTLED)
+
+
+def of_call(call: str) -> Dialect:
+    """Return how the route of a call takes its bodies."""
+    return _IDENTIFY if call in {"identify", "groupidentify"} else _EVENTS
 
 
 async def post_httpapi(request: Request, services: Services) -> Response:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from include.contract.dialects import CALLS_OF
 from ingest_api import openapi_dialects
 from ingest_api.outcomes import Outcome
 from ingest_api.settings import Settings
@@ -31,9 +32,10 @@ _NOT_READY = {**_READY, "status": "not ready", "reasons": ["no source can send: 
 _METRICS = 'ingest_requests_total{dialect="v1",outcome="accepted",source_id="web-app"} 50.0\n'
 _STORED = "A bad event does not cost its neighbours: it is stored too, and named in `quarantined`."
 _FORESEEN = (
-    "Takes the body of `/v1/events`, of Amplitude's `/2/httpapi` and of Segment's and RudderStack's `/v1/batch`; the "
-    "write key comes in the header `Authorization`. Each reason begins with the field, or with what COLUMN_NAME of "
-    "FAILED_EVENTS calls it."
+    "Takes the body of `/v1/events` and of every route of Amplitude, Segment and RudderStack, with the headers that go "
+    "with it; the write key comes in the header `Authorization`. Say with `dialect` and `call` what it is: without "
+    "them that is guessed, and `assumed` is true in the answer. Each reason begins with the field, or with what "
+    "COLUMN_NAME of FAILED_EVENTS calls it."
 )
 _REFUSALS = [outcome for outcome in Outcome if outcome is not Outcome.ACCEPTED]
 
@@ -46,14 +48,7 @@ def document(api: Settings) -> bytes:
             "info": {"title": "Ingest API", "version": "1", "description": _description(api)},
             "paths": {
                 "/v1/events": {"post": _post_events("Store a batch of events", "postEvents", "Accepted", _STORED)},
-                "/v1/events:validate": {
-                    "post": _post_events(
-                        "Say what would become of each event, and store nothing",
-                        "validateEvents",
-                        "Foreseen",
-                        _FORESEEN,
-                    )
-                },
+                "/v1/events:validate": {"post": _post_validate()},
                 **openapi_dialects.paths(_refused()),
                 "/health/live": {"get": _get("The process runs", {"status": "live"})},
                 "/health/ready": {"get": _ready()},
@@ -100,6 +95,12 @@ def _post_events(summary: str, operation: str, answer: str, description: str) ->
         },
         "responses": responses,
     }
+
+
+def _post_validate() -> dict[str, Any]:
+    summary = "Say what would become of each event, and store nothing"
+    found = _post_events(summary, "validateEvents", "Foreseen", _FORESEEN)
+    return {**found, "parameters": openapi_dialects.said()}
 
 
 def _ready() -> dict[str, Any]:
@@ -197,15 +198,19 @@ def _foreseen_schema() -> dict[str, Any]:
     item = {"type": "object", "properties": {**properties, "reasons": reasons}}
     return {
         "type": "object",
-        "required": ["dialect", "valid", "failed", "warnings"],
+        "required": ["dialect", "call", "assumed", "valid", "failed", "warnings"],
         "properties": {
-            "dialect": {"type": "string", "enum": ["v1", "amplitude", "segment"]},
+            "dialect": {"type": "string", "enum": list(CALLS_OF)},
+            "call": {"type": "string", "description": "As what call of the dialect the body was read"},
+            "assumed": {"type": "boolean", "description": "Whether dialect and call are a guess"},
             "valid": {"type": "integer"},
             "failed": {"type": "array", "items": item},
             "warnings": {"type": "array", "items": {"type": "string"}},
         },
         "example": {
             "dialect": "v1",
+            "call": "",
+            "assumed": True,
             "valid": 49,
             "failed": [
                 {

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from include.contract.dialects import CALLS_OF
 from include.contract.dialects.segment import BATCH, CALLS
 from ingest_api.outcomes import Outcome
 
@@ -43,6 +44,23 @@ _KEY_IN_URL = {"name": "writeKey", "required": False, "schema": {"type": "string
 def paths(refused: dict[str, Any]) -> dict[str, Any]:
     """Return the paths; `refused` are the answers that every route of events has beside 200."""
     return {**_amplitude(refused), **_segment(refused), **_side_routes(refused)}
+
+
+def said() -> list[dict[str, Any]]:
+    """Return what the URL of `/v1/events:validate` may say of the body."""
+    calls = ["", *dict.fromkeys(call for names in CALLS_OF.values() for call in names)]
+    texts = {
+        "dialect": ("Whose body it is", list(CALLS_OF)),
+        "call": ("The call of a vendor's dialect; empty means `httpapi` or `batch`", calls),
+    }
+    return [
+        {"name": name, "in": "query", "required": False, "description": text, "schema": _enum(known)}
+        for name, (text, known) in texts.items()
+    ]
+
+
+def _enum(known: list[str]) -> dict[str, Any]:
+    return {"type": "string", "enum": known}
 
 
 def _amplitude(refused: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class Outcome(Enum):
 
     ACCEPTED = _Row(200, "accepted", "All events are stored durably; those listed in `quarantined` are kept aside")
     INVALID_BODY = _Row(400, "invalid_body", "The body is not JSON with a list of events; do not send it again")
+    INVALID_PARAMETER = _Row(400, "invalid_parameter", "The URL names a dialect or call that is not known; see /docs")
     INVALID_GZIP = _Row(400, "invalid_gzip", "The body is not a whole gzip stream; compress it again")
     INVALID_COMPRESSION = _Row(
         400, "invalid_compression", "The body is not whole in the encoding that it declares; compress it again"
@@ -34,7 +35,9 @@ class Outcome(Enum):
     BODY_TIMEOUT = _Row(408, "body_timeout", "The body did not arrive in time; send the same bytes again")
     BODY_TOO_LARGE = _Row(413, "body_too_large", "The body is above the limit; send fewer events at a time")
     TOO_MANY_EVENTS = _Row(413, "too_many_events", "More events than one request may have; send fewer at a time")
-    RECORD_TOO_LARGE = _Row(413, "record_too_large", "Kafka does not take a record of this size; send fewer events")
+    RECORD_TOO_LARGE = _Row(
+        413, "record_too_large", "Kafka does not take a record of this size; make what is beside the events smaller"
+    )
     UNSUPPORTED_ENCODING = _Row(415, "unsupported_encoding", "Only gzip, zstd, br, deflate and no encoding are known")
     RATE_LIMITED = _Row(
         429, "rate_limited", "More events than the source or device may send; send the same bytes after Retry-After"

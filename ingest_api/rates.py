@@ -56,6 +56,15 @@ class Rates:
         if per_source:
             self._sources[source.id] = max(used, now) + events / per_source
 
+    def give_back(self, source: Source, device: str | None, events: int) -> None:
+        """Forget a request's events that `charge` counted and that could not be stored: the client sends them again."""
+        per_source, per_device = source.limits.events_per_second, source.limits.device_events_per_second
+        if per_source and source.id in self._sources:
+            self._sources[source.id] -= events / per_source
+        key = (source.id, device or "")
+        if per_device and key in self._devices:
+            self._devices[key] -= events / per_device
+
     def _charge_device(self, key: tuple[str, str], events: int, now: float, rate: int) -> None:
         used = self._devices.get(key)
         if used is None:

@@ -12,7 +12,7 @@ from ingest_api.foreign import Dialect, Taking, take
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
 
-_DIALECT = Dialect("segment", "writeKey", ("anonymousId", "userId"))
+DIALECT = Dialect("segment", "writeKey", ("anonymousId", "userId"))
 _HEADER_CHARACTERS = 255
 
 Verb = Callable[[Request, Services], Awaitable[Response]]
@@ -27,23 +27,26 @@ async def _post(name: str, request: Request, services: Services) -> Response:
     taking = await take(
         request,
         services,
-        _DIALECT,
+        DIALECT,
         name,
         "batch" if name == "batch" else "",
-        known=_beside_the_body(request),
+        known=beside_the_body(request),
         name=partial(_vendor, request),
     )
     return _answer(request, taking)
 
 
 def _vendor(request: Request, seen: Outline) -> str:
-    """Tell RudderStack's SDKs by what only they send: a header, or `channel` in each message."""
-    is_rudder = "channel" in seen.first or request.scope.headers.get("anonymousid") is not None
-    request.dialect = "rudder" if is_rudder else "segment"
+    request.dialect = "rudder" if is_rudder(request, seen) else "segment"
     return request.dialect
 
 
-def _beside_the_body(request: Request) -> dict[str, str]:
+def is_rudder(request: Request, seen: Outline) -> bool:
+    """Tell RudderStack's SDKs by what only they send: a header, or `channel` in each message."""
+    return "channel" in seen.first or request.scope.headers.get("anonymousid") is not None
+
+
+def beside_the_body(request: Request) -> dict[str, str]:
     """Return what RudderStack's browser and mobile SDKs send as headers."""
     headers = request.scope.headers
     return {

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from include.contract.envelope import ContentEncoding, Envelope
 from include.contract.extra import Fields
-from include.contract.parts import Part, divide
 from include.contract.sources import Source
 from include.contract.spelling import masked
+from ingest_api import division
 from ingest_api.body import Body
+from ingest_api.division import Piece
 from ingest_api.encodings import compressed
-from ingest_api.outcomes import Outcome, RefusedError
+from ingest_api.publisher import Headers
 from ingest_api.rsgi import Request
 from ingest_api.services import Services
 
-_HEADERS_BYTES = 4_096
-_REASON_BYTES = 256
-"""Room for a record's key and headers beside its value; more for each reason of a bad event."""
 _OFF_LOOP_BYTES = 512 * 1024
 T = TypeVar("T")
 
@@ -44,17 +42,26 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     """Further fields of the envelope."""
 
 
-async def store(request: Request, services: Services, taken: Taken) -> None:
-    """Return once every event is durable; RefusedError when one may not be."""
-    body = taken.body
-    limit = services.configuration.topic.max_message_bytes - _HEADERS_BYTES - _REASON_BYTES * len(taken.rejected)
-    if len(body.raw) <= limit:
-        envelope = _envelope(request, taken, body.raw, body.encoding)
-        await services.delivery.store(taken.device, body.raw, envelope.headers())
-    else:
-        await _store_parts(request, services, taken, limit)
-    rejected = len(taken.rejected)
-    services.metrics.stored(taken.event_count, rejected, len(body.raw), time.monotonic() - request.began_at)
+async def store(request: Request, services: Services, taken: Taken) -> Mapping[int, str]:
+    """Return the reason of each bad event once every event is durable; RefusedError when one may not be.
+
+    To the bad events of `taken` come those that no record can hold.
+    """
+    body, rejected, delivery = taken.body, taken.rejected, services.delivery
+    limit = division.record_bytes(services.configuration)
+    try:
+        if division.fits(len(body.raw), rejected, limit):
+            envelope = _envelope(request, taken, body.raw, body.encoding)
+            await delivery.store(taken.device, body.raw, envelope.headers())
+        else:
+            found = await asyncio.to_thread(lambda: list(_pieces(taken, limit)))
+            rejected = {piece.start + index: why for piece in found for index, why in piece.rejected.items()}
+            await asyncio.gather(*(delivery.store(taken.device, *one) for one in _records(request, taken, found)))
+    except Exception:
+        services.rates.give_back(taken.source, taken.device, taken.event_count)
+        raise
+    services.metrics.stored(taken.event_count, len(rejected), len(body.raw), time.monotonic() - request.began_at)
+    return rejected
 
 
 def without_keys(got: Body, keys: Iterable[str]) -> Body:
@@ -72,34 +79,20 @@ async def off_loop(size_bytes: int, work: Callable[[], T]) -> T:
     return work() if size_bytes < _OFF_LOOP_BYTES else await asyncio.to_thread(work)
 
 
-async def _store_parts(request: Request, services: Services, taken: Taken, limit: int) -> None:
-    envelopes = await asyncio.to_thread(lambda: list(_envelopes(request, taken, limit)))
-    await asyncio.gather(
-        *(services.delivery.store(taken.device, envelope.value, envelope.headers()) for envelope in envelopes)
-    )
+def _pieces(taken: Taken, limit: int) -> Iterator[Piece]:
+    about, events = taken.cut() if taken.events_key else ({}, [taken.body.inflated])
+    return division.pieces(about, taken.events_key, events, taken.rejected, limit)
 
 
-def _envelopes(request: Request, taken: Taken, limit: int) -> Iterator[Envelope]:
-    if not taken.events_key:
-        parts = [Part(0, 1, taken.body.inflated)]
-    else:
-        about, events = taken.cut()
-        parts = list(divide(about, taken.events_key, events, limit))
-    for number, part in enumerate(parts, 1):
-        value = compressed(part.body)
-        if len(value) > limit:
-            raise RefusedError(
-                Outcome.RECORD_TOO_LARGE,
-                f"event {part.start} alone is above {limit:,} bytes; make it smaller, or leave it out",
-            )
-        rejected = {i - part.start: why for i, why in taken.rejected.items() if 0 <= i - part.start < part.events}
-        envelope = _envelope(request, taken, value, "gzip")
-        yield msgspec.structs.replace(
-            envelope,
-            event_count=part.events,
-            rejected=rejected,
-            part=f"{number}/{len(parts)}" if len(parts) > 1 else "",
+def _records(request: Request, taken: Taken, found: Sequence[Piece]) -> Iterator[tuple[bytes, Headers]]:
+    for number, piece in enumerate(found, 1):
+        envelope = msgspec.structs.replace(
+            _envelope(request, taken, piece.value, "gzip"),
+            event_count=piece.events,
+            rejected=piece.rejected,
+            part=f"{number}/{len(found)}" if len(found) > 1 else "",
         )
+        yield envelope.value, envelope.headers()
 
 
 def _envelope(request: Request, taken: Taken, value: bytes, encoding: ContentEncoding) -> Envelope:

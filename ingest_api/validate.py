@@ -6,7 +6,8 @@ It takes the body of `POST /v1/events`, and what the SDKs of Amplitude, Segment 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -14,70 +15,84 @@ from include.contract import edge, verdict
 from include.contract.dialects import reader
 from include.contract.envelope import Envelope
 from include.contract.event import Parsed
-from include.contract.extra import request_fields
-from include.contract.outline import outline
+from include.contract.extra import Fields, loose_fields, request_fields
 from include.contract.remarks import remarks
 from include.contract.sources import Source
-from include.contract.splitting import NotARequestError
-from ingest_api import events, storing
-from ingest_api.counts import require_count, require_few
+from include.contract.splitting import NotARequestError, split
+from ingest_api import division, events, foreign, forms, segment, storing
+from ingest_api.body import Body
+from ingest_api.forms import Form
 from ingest_api.outcomes import Outcome, RefusedError
 from ingest_api.rsgi import Request, Response
 from ingest_api.services import Services
-from ingest_api.settings import Settings
-
-_KNOWN = "this route takes the bodies of /v1/events, of Amplitude's /2/httpapi and of Segment's /v1/batch"
-
-
-class _Form(NamedTuple):
-    """What a body's own look says about the dialect that it is in."""
-
-    dialect: str
-    events_key: str
-    sent_at_key: str
-
-
-_OWN = _Form(events.DIALECT, "events", "sent_at")
-_AMPLITUDE = _Form("amplitude", "events", "client_upload_time")
-_SEGMENT = _Form("segment", "batch", "sentAt")
+from ingest_api.settings import Configuration
 
 
 async def post_validate(request: Request, services: Services) -> Response:
     """Answer with the number of valid events, the others with their reasons, and what else is worth a look."""
-    api = services.configuration.api
     source, _, got = await events.received(request, services)
-    text, known = got.inflated, services.origin.of(request.scope)
-    return Response(await storing.off_loop(len(text), lambda: _foreseen(request, source, text, known, api)))
+    form = forms.said(request.scope.query_string)
+    known = {**services.origin.of(request.scope), "platform": source.platform}
+    work = partial(_foreseen, request, source, got, form, known, services.configuration)
+    try:
+        found = await storing.off_loop(len(got.inflated), work)
+    except NotARequestError as error:
+        raise RefusedError(Outcome.INVALID_BODY, str(error)) from error
+    return Response(msgspec.json.encode(found))
 
 
 def _shown(event_id: str | None) -> str | None:
     return None if event_id is None else event_id[: edge.MOST_ID_CHARACTERS]
 
 
-def _foreseen(request: Request, source: Source, body: bytes, known: Mapping[str, str], api: Settings) -> bytes:
-    try:
-        form = _form(body, api.max_events)
-        rejected = events.check(body, api).rejected if form is _OWN else {}
-        parsed = _parsed(request, source, body, form, known)
-    except NotARequestError as error:
-        raise RefusedError(Outcome.INVALID_BODY, f"{error}; {_KNOWN}") from error
-    require_count(len(parsed.events), api.max_events)
+def _foreseen(
+    request: Request,
+    source: Source,
+    got: Body,
+    said: Form | None,
+    known: Mapping[str, str],
+    configuration: Configuration,
+) -> dict[str, Any]:
+    api = configuration.api
+    form = said or forms.assumed(got.inflated, api.max_events, lambda seen: segment.is_rudder(request, seen))
+    if form.foreign is not None:
+        got = foreign.as_taken(got, form.foreign, form.events_key, api.max_events)
+        rejected: Mapping[int, str] = {}
+    else:
+        rejected = events.check(got.inflated, api).rejected
+    beside = _beside(got, form)
+    rejected = _with_large(got, form, rejected, division.record_bytes(configuration))
+    parsed = _parsed(request, source, got.inflated, form, known)
     failed = []
     for index, event in enumerate(parsed.events):
         if reasons := verdict.failures(parsed, index, rejected, request.received_at):
             failed.append({"index": index, "event_id": _shown(event.event_id), "reasons": reasons})
-    beside = request_fields(body, form.events_key)
-    return msgspec.json.encode(
-        {
-            "dialect": form.dialect,
-            "valid": len(parsed.events) - len(failed),
-            "failed": failed,
-            "warnings": list(remarks(parsed, beside, form.sent_at_key)),
-        }
-    )
+    return {
+        "dialect": form.shown,
+        "call": form.call,
+        "assumed": form.assumed,
+        "valid": len(parsed.events) - len(failed),
+        "failed": failed,
+        "warnings": list(remarks(parsed, beside, form.sent_at_key)),
+    }
 
 
-def _parsed(request: Request, source: Source, body: bytes, form: _Form, known: Mapping[str, str]) -> Parsed:
+def _beside(got: Body, form: Form) -> Fields:
+    return request_fields(got.inflated, form.events_key) if form.events_key else loose_fields(got.inflated)
+
+
+def _with_large(got: Body, form: Form, rejected: Mapping[int, str], limit: int) -> Mapping[int, str]:
+    """Add the events that no record can hold, as storing them would."""
+    if division.fits(len(got.raw), rejected, limit):
+        return rejected
+    text = got.inflated
+    about, cut = (_beside(got, form), split(text, form.events_key)) if form.events_key else ({}, [text])
+    found = division.pieces(about, form.events_key, cut, rejected, limit)
+    return {piece.start + index: why for piece in found for index, why in piece.rejected.items()}
+
+
+def _parsed(request: Request, source: Source, body: bytes, form: Form, known: Mapping[str, str]) -> Parsed:
+    beside = segment.beside_the_body(request) if form.foreign is segment.DIALECT else {}
     envelope = Envelope(
         request_id=request.request_id,
         source_id=source.id,
@@ -87,22 +102,8 @@ def _parsed(request: Request, source: Source, body: bytes, form: _Form, known: M
         event_count=0,
         value=body,
         rejected={},
-        platform=source.platform,
+        call=form.call,
         **known,
+        **beside,
     )
-    return reader(form.dialect).parse(body, envelope)
-
-
-def _form(body: bytes, max_events: int) -> _Form:
-    for form in (_OWN, _SEGMENT):
-        require_few(body, max_events, form.events_key)
-    try:
-        seen = outline(body, _OWN.events_key, "api_key", ())
-    except NotARequestError as error:
-        try:
-            outline(body, _SEGMENT.events_key, "writeKey", ())
-        except NotARequestError:
-            raise error from None
-        return _SEGMENT
-    is_amplitude = seen.key_literal is not None or ("event_type" in seen.first and "event_name" not in seen.first)
-    return _AMPLITUDE if is_amplitude else _OWN
+    return reader(form.dialect, form.call).parse(body, envelope)

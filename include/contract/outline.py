@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
+from include.contract.dialects import kinds
 from include.contract.extra import UNREADABLE, Fields, fields_of, loose_fields
 from include.contract.splitting import NotARequestError, pieces
 
@@ -21,10 +23,10 @@ _MOST_KEYS = 10
 class Outline(msgspec.Struct, frozen=True, gc=False):
     """A body's events as the client's own bytes, and the write key as it is spelled in the body, if there is one."""
 
-    events: list[bytes]
+    events: Sequence[bytes | Raw]
     key_literal: bytes | None
     device: str | None
-    """Device, else user, of the first event: the Kafka record's key."""
+    """Device, else user, of the first event that names one: the Kafka record's key."""
     first: Fields
     """The first event's fields; empty where it cannot be read."""
 
@@ -40,12 +42,13 @@ def outline(body: bytes, events_key: str, write_key_name: str, device_names: tup
     Raises NotARequestError where it is not a JSON object with a list of events. An event may be undecodable.
     """
     if events_key:
+        events: Sequence[bytes | Raw]
         events, literal = _batch(body, events_key, write_key_name)
         first = _fields(events)
     else:
         events, first = [body], _call(body)
         literal = _literal(first, write_key_name)
-    return Outline(events, literal, _device(first, device_names), first)
+    return Outline(events, literal, _device(events, first, device_names), first)
 
 
 def write_keys_of(body: bytes, write_key_name: str) -> list[str]:
@@ -64,13 +67,13 @@ def write_keys_of(body: bytes, write_key_name: str) -> list[str]:
     return [text for literal in literals if (text := _text_of(literal))]
 
 
-def _batch(body: bytes, events_key: str, write_key_name: str) -> tuple[list[bytes], bytes | None]:
+def _batch(body: bytes, events_key: str, write_key_name: str) -> tuple[Sequence[bytes | Raw], bytes | None]:
     try:
         found = _request(events_key, write_key_name).decode(body)
     except UNREADABLE as error:
         events, around = pieces(body, events_key, error)
         return events, dict(around).get(write_key_name)
-    return [bytes(raw) for raw in found.events], bytes(found.write_key) or None
+    return found.events, bytes(found.write_key) or None
 
 
 def _call(body: bytes) -> Fields:
@@ -112,17 +115,42 @@ def _key_alone(write_key_name: str) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct("Request", fields, rename={"write_key": write_key_name}, gc=False))
 
 
-def _fields(events: list[bytes]) -> Fields:
+@cache
+def _names_alone(names: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
+    fields: list[tuple[str, Any, Any]] = [(f"name_{number}", Raw, Raw(b"")) for number in range(len(names))]
+    wire = {field[0]: name for field, name in zip(fields, names, strict=True)}
+    return msgspec.json.Decoder(msgspec.defstruct("Who", fields, rename=wire, gc=False))
+
+
+def _fields(events: Sequence[bytes | Raw]) -> Fields:
     try:
         return fields_of(events[0])
     except (IndexError, *UNREADABLE):
         return {}
 
 
-def _device(first: Fields, names: tuple[str, ...]) -> str | None:
-    for name in names:
-        if name in first and (text := _text_of(bytes(first[name]))):
-            return text[:_DEVICE_CHARACTERS]
+def _device(events: Sequence[bytes | Raw], first: Fields, names: tuple[str, ...]) -> str | None:
+    found = _identifier(first.get(name) for name in names)
+    if found is None and len(events) > 1:
+        found = next(filter(None, (_device_of(event, names) for event in events[1:])), None)
+    return found
+
+
+def _device_of(event: bytes | Raw, names: tuple[str, ...]) -> str | None:
+    try:
+        return _identifier(msgspec.structs.astuple(_names_alone(names).decode(event)))
+    except UNREADABLE:
+        return None
+
+
+def _identifier(values: Iterable[Raw | None]) -> str | None:
+    """Return the first that the drain takes for an id, too."""
+    for raw in values:
+        try:
+            if raw is not None and bytes(raw) and (text := kinds.identifier(raw)):
+                return text[:_DEVICE_CHARACTERS]
+        except (ValueError, *UNREADABLE):
+            continue
     return None
 
 

@@ -14,6 +14,7 @@ _MASK = b'"***"'
 _ESCAPE = re.compile(rb"\\(?:u00[2-7]|/)")
 """How an ASCII character begins that is spelled by an escape; a text with umlauts has none of these."""
 _RENAMED = 10_000
+_MOST_TEXTS = 1_000
 _BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -50,6 +51,30 @@ def listed_twice(body: bytes, key: str = "events") -> bool:
         return _is_listed_twice(body, key)
     known = {*names, key}
     return sum(name in known for name in found) > 1
+
+
+def texts_named(body: bytes, name: str) -> set[str]:
+    """Return the texts that a body has under a name, wherever; none where the name is there no more than once.
+
+    Of very many it is the first ones.
+    """
+    quoted = b'"' + name.encode() + b'"'
+    if body.find(quoted) == body.rfind(quoted) and (b"\\" not in body or b"\\u00" not in body):
+        return set()
+    found = itertools.islice(_named(name).finditer(body), _MOST_TEXTS)
+    return {text for one in found if (text := _text(one[1]))}
+
+
+def _text(literal: bytes) -> str:
+    try:
+        return msgspec.json.decode(literal, type=str)
+    except _BROKEN:
+        return ""
+
+
+@lru_cache(1024)
+def _named(name: str) -> re.Pattern[bytes]:
+    return re.compile(spelled(name).pattern + rb'\s*+:\s*+("(?:[^"\\]++|\\.)*+")', re.DOTALL)
 
 
 @lru_cache(1024)

@@ -59,7 +59,7 @@ _BODIES: dict[str, Callable[[], bytes]] = {
 }
 
 
-_QUICK = ("spaces", "spaces behind a bad event", "empty events")
+_QUICK = ("spaces", "spaces behind a bad event", "empty events", "the list a million times")
 _PARAMETERS = [name if name in _QUICK else pytest.param(name, marks=pytest.mark.slow) for name in _BODIES]
 
 

@@ -29,6 +29,8 @@ _KEY = {"Authorization": f"Bearer {KEY}"}
 load_all_checks()
 # What is odd in an event is taken by design: the answer is 200, and the event is quarantined now or later.
 _NOT_OURS: list[CheckFunction] = [checks.negative_data_rejection]
+# Which bodies are good depends there on what the URL says they are, which no document can say.
+_BY_THE_URL = {"/v1/events:validate": [checks.positive_data_acceptance]}
 
 
 @pytest.fixture
@@ -85,4 +87,5 @@ def _generated(
 def _try(case: Case[Any], session: Session, seen: Counter[str]) -> None:
     response = case.call(session=session, headers=_KEY)
     seen[f"{case.operation.label} {response.status_code}"] += 1
-    case.validate_response(response, headers=_KEY, excluded_checks=_NOT_OURS)
+    not_here = _BY_THE_URL.get(case.operation.path, [])
+    case.validate_response(response, headers=_KEY, excluded_checks=[*_NOT_OURS, *not_here])

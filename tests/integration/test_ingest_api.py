@@ -162,7 +162,7 @@ def test_wrong_keys(server: ApiServer, stored: Stored, authorization: str, outco
         (b'{"events":[1]}', {"Content_Encoding": "compress"}, Outcome.UNSUPPORTED_ENCODING),
         (b" " * 200_001, {}, Outcome.BODY_TOO_LARGE),
         (gzip.compress(bytes(10_000_000), mtime=0), {}, Outcome.BODY_TOO_LARGE),
-        (b'{"events":["' + NOISE.encode() + b'"]}', {}, Outcome.RECORD_TOO_LARGE),
+        (b'{"events":[1],"x":"' + NOISE.encode() + b'"}', {}, Outcome.RECORD_TOO_LARGE),
     ],
 )
 def test_refused(server: ApiServer, stored: Stored, body: bytes, headers: dict[str, str], outcome: Outcome) -> None:

@@ -95,6 +95,25 @@ def test_a_device_above_its_rate_leaves_the_others_alone(strict: ApiServer) -> N
     assert "ingest_rated_devices 6.0" in strict.get("/metrics").body.decode()
 
 
+def _by_device(server: ApiServer, path: str, body: Any, **headers: str) -> int:
+    named = {"Authorization": "Bearer by-device", **headers}
+    return server.request("POST", path, json.dumps(body).encode(), named).status
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("/2/httpapi", {"events": [{"device_id": 77, "event_type": "a"}] * 30}, {}),
+        ("/2/httpapi", {"events": [5, {}, *[{"device_id": "behind", "event_type": "a"}] * 30]}, {}),
+        ("/v1/batch", {"batch": [{"type": "track", "event": "a"}] * 30}, {"AnonymousId": "cnVkZGVy"}),
+    ],
+)
+def test_a_device_is_known_however_it_is_named(
+    strict: ApiServer, path: str, body: Any, headers: dict[str, str]
+) -> None:
+    assert [_by_device(strict, path, body, **headers) for _ in range(2)] == [200, 429]
+
+
 def test_a_source_that_must_wait_is_refused_before_its_body_comes(strict: ApiServer) -> None:
     mine = {"Authorization": "Bearer limited-own"}
     while strict.post(BODY, **mine).status == 200:

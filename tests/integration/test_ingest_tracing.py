@@ -62,6 +62,7 @@ def environment(tmp_path: Path, kafka: Stack, topic: str) -> Mapping[str, str]:
         "INGEST_KAFKA_TOPIC": topic,
         "INGEST_SOURCES_PATH": str(write_sources(tmp_path / "sources.json")),
         "INGEST_TRACES": "true",
+        "INGEST_STOP_TIMEOUT_SECONDS": "8",
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from include.contract import event
@@ -11,6 +11,15 @@ from include.contract.envelope import Envelope
 from include.contract.event import Parsed
 from include.contract.extra import Fields, join, request_fields
 from include.contract.splitting import split
+
+_SEGMENT_CALLS = (segment.BATCH, *segment.CALLS)
+CALLS_OF: Mapping[str, tuple[str, ...]] = {
+    "v1": (),
+    "amplitude": amplitude.CALLS,
+    "segment": _SEGMENT_CALLS,
+    "rudderstack": _SEGMENT_CALLS,
+}
+"""The dialects by the names that people say, each with its calls, the usual one first."""
 
 
 class Reader(NamedTuple):

@@ -10,6 +10,8 @@ from include.contract.envelope import Envelope
 from include.contract.event import Parsed
 from include.contract.extra import Fields
 
+CALLS = ("httpapi", "batch", "identify", "groupidentify")
+
 TABLE = Table(
     (
         Column("event_id", "insert_id", kinds.identifier),

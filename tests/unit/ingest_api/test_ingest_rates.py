@@ -106,3 +106,32 @@ def test_the_devices_that_sent_last_are_remembered_in_bounded_memory() -> None:
     finally:
         tracemalloc.stop()
     assert rates.devices == 1000
+
+
+def test_what_is_given_back_was_never_used() -> None:
+    clock = Clock()
+    rates, both = Rates(1, clock), Source("both", "Both", (HASH,), limits=Limits(50, 10))
+    for _ in range(5):
+        assert _passes(rates, both, "d", 1000)
+        rates.give_back(both, "d", 1000)
+        clock.now += 0.1
+    assert _passes(rates, both, "d", 1000)
+    assert not _passes(rates, both, "e", 1)
+
+
+def test_giving_back_forgets_nothing_else() -> None:
+    clock = Clock()
+    rates = Rates(1, clock)
+    rates.charge(SOURCE, None, 100)
+    rates.charge(SOURCE, None, 1000)
+    rates.give_back(SOURCE, None, 1000)
+    rates.charge(SOURCE, None, 50)
+    rates.give_back(FREE, "d", 1000)
+    clock.now += 0.4
+    assert not _passes(rates, SOURCE, None, 1)
+    clock.now += 0.1
+    assert _passes(rates, SOURCE, None, 1)
+    rates.charge(DEVICE, "first", 1)
+    rates.charge(DEVICE, "second", 1)
+    rates.give_back(DEVICE, "first", 1)  # who is forgotten by now
+    assert rates.devices == 1

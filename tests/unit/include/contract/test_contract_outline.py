@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from include.contract.extra import request_fields
 from include.contract.outline import Outline, outline, write_keys_of
-from include.contract.parts import divide
+from include.contract.parts import CUT_KEY, cut, divide
 from include.contract.splitting import NotARequestError, has_more_than, split
 
 UNDECODABLE = [rb'"\ud83d"', b"NaN", b'"\0"', b"[" * 5_000 + b"]" * 5_000, b"01", b'{"y":[nothing}}', b"tru"]
@@ -24,7 +25,7 @@ def _outline(body: bytes, events_key: str = "events") -> Outline:
 
 def test_what_the_edge_needs_to_know() -> None:
     seen = _outline(rb'{"api_key":"k\u0065y","events":[{"user_id":"u","device_id":null},{"device_id":"d"}],"x":1}')
-    assert seen.events == [b'{"user_id":"u","device_id":null}', b'{"device_id":"d"}']
+    assert [bytes(raw) for raw in seen.events] == [b'{"user_id":"u","device_id":null}', b'{"device_id":"d"}']
     assert (seen.write_key, seen.key_literal, seen.device) == ("key", rb'"k\u0065y"', "u")
 
 
@@ -62,7 +63,21 @@ def test_a_list_that_is_too_long_is_seen_early(count: int, event: bytes, more: b
 
 def test_one_broken_event_does_not_hide_the_key() -> None:
     seen = _outline(rb'{"events":[{"device_id":"\ud83d"},{"device_id":"d"}],"api_key":"key"}')
-    assert (len(seen.events), seen.write_key, seen.device) == (2, "key", None)
+    assert (len(seen.events), seen.write_key, seen.device) == (2, "key", "d")
+
+
+@pytest.mark.parametrize(
+    ("events", "device"),
+    [
+        (b'[{"device_id":77}]', "77"),
+        (b'[{"device_id":{},"user_id":"u"}]', "u"),
+        (b'[5,{},{"device_id":""},{"user_id":null},{"user_id":-1.5}]', "-1.5"),
+        (b"[5]", None),
+        (b'[{"device_id":"%s"}]' % (b"d" * 300), "d" * 255),
+    ],
+)
+def test_the_device_is_that_of_the_first_event_that_names_one(events: bytes, device: str | None) -> None:
+    assert _outline(b'{"events":%s}' % events).device == device
 
 
 def test_a_body_that_is_one_event() -> None:
@@ -111,6 +126,27 @@ def test_parts_have_every_event_once_and_in_order(events: list[Any], about: dict
     assert all({key: value for key, value in part.items() if key != "batch"} == about for part in found)
     assert [part.start for part in parts] == [sum(one.events for one in parts[:n]) for n in range(len(parts))]
     assert all(len(part.body) <= limit or part.events == 1 for part in parts)
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=30), st.integers(1, 200))
+def test_parts_leave_room_for_the_reasons_of_their_own_events(sizes: list[int], limit: int) -> None:
+    events, reasons = [b"1"] * len(sizes), {index: size for index, size in enumerate(sizes) if size}
+    for part in divide({}, "events", events, limit, reasons):
+        own = sum(sizes[part.start : part.start + part.events])
+        assert len(part.body) + own <= limit or part.events == 1
+
+
+@pytest.mark.parametrize("event", [rb'{"x":"\ud83d","y":"%s"}', b"[%s]", b'"%s"', b"\xff%s"])
+def test_what_is_cut_is_an_object_whatever_it_was(event: bytes) -> None:
+    raw = event % (b"0123456789" * 10_000)
+    about = json.loads(cut(raw, 70_000))[CUT_KEY]
+    assert (about["bytes"], len(about["begins"])) == (len(raw), 65_536)
+
+
+def test_what_is_short_stays_as_it_was() -> None:
+    raw = b'{"a":"b","c":1.50,"d":{"e":1},"f":"%s","$cut":true,"g":null}' % (b"x" * 300)
+    about = {"bytes": len(raw), "sha256": sha256(raw).hexdigest(), "begins": '{"a":'}
+    assert cut(raw, 5) == b'{"a":"b","c":1.50,"$cut":%s,"g":null}' % json.dumps(about, separators=(",", ":")).encode()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.contract.spelling import listed_twice, masked
+from include.contract.spelling import listed_twice, masked, texts_named
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,13 @@ from include.contract.spelling import listed_twice, masked
 )
 def test_a_list_that_is_there_twice_is_seen(body: bytes, twice: bool) -> None:
     assert listed_twice(body) is twice
+
+
+def test_every_text_of_a_name_is_found_however_it_is_spelled() -> None:
+    body = rb'{"k\u0065y" : "\u0061","x":{"key":"in"},"key":7,"key":"\ud83d","key":"b","y":["key","c"],"n":NaN}'
+    assert texts_named(body, "key") == {"a", "in", "b"}
+    assert texts_named(b'{"key":"a","x":"\\/"}', "key") == set()
+    assert len(texts_named(b"{" + b",".join(b'"key":"%d"' % n for n in range(100_000)) + b"}", "key")) == 1_000
 
 
 def test_a_list_that_is_there_very_often_does_not_cost_the_square_of_their_number() -> None:
