@@ -159,7 +159,9 @@ def test_group_offsets_show_what_is_loaded(pipe: Pipeline) -> None:
 def test_many_plans_and_chunks_give_what_one_of_each_gives(pipe: Pipeline) -> None:
     planned = traffic(13)[:18]
     pipe.produce(*sent(planned))
-    small = pipe.with_settings(plan_max_envelopes=7, chunk_max_events=90, load_max_files=4, drain_task_envelopes=2)
+    small = pipe.with_settings(
+        plan_max_envelopes=7, chunk_max_events=90, load_max_files=4, drain_task_envelopes=2, drain_max_tasks=12
+    )
     work = small.stage()
     assert len({piece["sequence"] for piece in work}) == 3
     assert max(len(piece["partitions"]) for piece in work) < 4

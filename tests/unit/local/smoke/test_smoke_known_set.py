@@ -19,7 +19,7 @@ def test_set_has_malformed_unconsented_and_repeated_events() -> None:
 
 
 def test_ledger_counts_answers_and_attempts_per_event() -> None:
-    first, again = known_requests(1, 300)
+    first, again = known_requests(1, 3_000)  # one request has 500 at most
     repeated = again[0]
     ledger = Ledger()
     ledger.add(Outcome(repeated, 200, 1, 0.1, "a"))
