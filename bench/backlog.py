@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from confluent_kafka import Producer
@@ -47,30 +48,43 @@ def backlog(events: int, parts: tuple[str, ...]) -> Iterator[tuple[Stack, Job]]:
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         Stack(Path(folder) / "state", parts=parts, ports="free") as stack,
     ):
-        bootstrap = stack.endpoints["INGEST_KAFKA_BOOTSTRAP_SERVERS"]
-        name = f"bench-{uuid.uuid4().hex[:12]}"
-        topic_spec.apply(AdminClient({"bootstrap.servers": bootstrap}), topic_spec.TopicSpec.of(name, ONE_BROKER))
-        fill(bootstrap, name, events, Path(folder))
-        settings = PipelineSettings(
-            sources_file=stack.endpoints["PIPELINE_SOURCES_FILE"], pseudonym_key="00" * 32, kafka_topic=name,
-            plan_max_envelopes=events, plan_grace_seconds=0.0,
-        )  # fmt: skip
-        yield stack, Job(bootstrap, stack.endpoints["LOCAL_AZURE_CONNECTION_STRING"], settings, datetime.now(UTC))
+        job = new_job(stack, ONE_BROKER, plan_max_envelopes=events)
+        fill(job, events, Path(folder))
+        yield stack, msgspec.structs.replace(job, interval_end=datetime.now(UTC))
 
 
-def fill(bootstrap: str, topic: str, events: int, folder: Path) -> None:
+def new_job(stack: Stack, shape: TopicSettings, **settings: Any) -> Job:  # noqa: ANN401 - as PipelineSettings takes them
+    """Make an empty topic of a stack, and say how to drain it."""
+    bootstrap = stack.endpoints["INGEST_KAFKA_BOOTSTRAP_SERVERS"]
+    name = f"bench-{uuid.uuid4().hex[:12]}"
+    topic_spec.apply(AdminClient({"bootstrap.servers": bootstrap}), topic_spec.TopicSpec.of(name, shape))
+    pipeline = PipelineSettings(
+        sources_file=stack.endpoints["PIPELINE_SOURCES_FILE"], pseudonym_key="00" * 32, kafka_topic=name,
+        plan_grace_seconds=0.0, **settings,
+    )  # fmt: skip
+    return Job(bootstrap, stack.endpoints["LOCAL_AZURE_CONNECTION_STRING"], pipeline, datetime.now(UTC))
+
+
+def fill(job: Job, events: int, folder: Path) -> None:
     """Produce the envelopes that the API would make of generated requests."""
     config = TrafficConfig(
         seed=1, start=datetime.now(UTC) - timedelta(hours=1), events_per_request=EVENTS_PER_REQUEST,
         events_per_second=events / 3600, daily_curve=False,
     )  # fmt: skip
-    producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 20})
-    for request in corpus(folder, config, events // EVENTS_PER_REQUEST):
+    for _ in produced(job, corpus(folder, config, events // EVENTS_PER_REQUEST)):
+        pass
+
+
+def produced(job: Job, requests: Iterable[PlannedRequest]) -> Iterator[PlannedRequest]:
+    """Produce the envelopes of requests, and yield each; Kafka has them all when the last one was taken."""
+    producer = Producer({"bootstrap.servers": job.kafka, "enable.idempotence": True, "linger.ms": 20})
+    for request in requests:
         envelope = envelope_of(request)
-        producer.produce(topic, envelope.value, headers=envelope.headers())
+        producer.produce(job.settings.kafka_topic, envelope.value, headers=envelope.headers())
         producer.poll(0)
         if len(producer) > 50_000:
             producer.flush(60)
+        yield request
     if producer.flush(60):
         raise RuntimeError("Kafka did not take the whole backlog")
 

@@ -8,14 +8,12 @@ by a query of the benchmark's own. The limit is one consumer that reads the byte
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
@@ -24,19 +22,16 @@ from typing import Any
 
 import msgspec
 import psutil
-import snowflake.connector
 from azure.storage.blob import BlobServiceClient
-from confluent_kafka.admin import AdminClient
 
-from bench.backlog import Job
+from bench.backlog import Job, new_job
 from bench.day_traffic import BASE, PLACES, fill, summed
 from bench.drain import run
+from bench.load import database
 from include import loading, sealing, staging
-from include.contract import sources, topic_spec
+from include.contract import sources
 from include.contract.kafka_settings import TopicSettings
 from include.lake import Lake
-from include.migrate import MigrationSettings, migrate
-from include.settings import PipelineSettings
 from include.warehouse import Warehouse
 from local.stack import Stack
 
@@ -70,42 +65,20 @@ def measure(events: int, workers: int) -> Result:
         BlobServiceClient.from_connection_string(stack.endpoints["LOCAL_AZURE_CONNECTION_STRING"]) as service,
         ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool,
     ):
-        job = _job(stack)
+        job = new_job(stack, TopicSettings(partitions=PARTITIONS, replication_factor=1, min_insync_replicas=1))
         began = time.monotonic()
         sent = summed(list(pool.map(partial(fill, job, events // workers), range(workers))))
         print(f"{sent.events:,} events produced in {time.monotonic() - began:.0f} s", flush=True)
         job = msgspec.structs.replace(job, interval_end=datetime.now(UTC))
         lake = Lake(service.create_container(job.settings.lake_container), job.settings.kafka_topic)
-        with _warehouse(stack, job) as warehouse:
+        with database(stack, job, "BENCH") as connection:
+            warehouse = Warehouse(connection)
             _take_through(result, stack, job, lake, warehouse, pool)
             ((count, checksum),) = warehouse.run(_ARRIVED)
         if (count, int(checksum)) != (sent.valid, sent.checksum):
             raise RuntimeError(f"EVENTS has {count:,} rows (sum {checksum}), {sent} was produced")
         result.limit_s = run("consume", job).seconds
     return result
-
-
-def _job(stack: Stack) -> Job:
-    bootstrap = stack.endpoints["INGEST_KAFKA_BOOTSTRAP_SERVERS"]
-    name = f"bench-{uuid.uuid4().hex[:12]}"
-    shape = TopicSettings(partitions=PARTITIONS, replication_factor=1, min_insync_replicas=1)
-    topic_spec.apply(AdminClient({"bootstrap.servers": bootstrap}), topic_spec.TopicSpec.of(name, shape))
-    settings = PipelineSettings(
-        sources_file=stack.endpoints["PIPELINE_SOURCES_FILE"], pseudonym_key="00" * 32, kafka_topic=name,
-        plan_grace_seconds=0.0,
-    )  # fmt: skip
-    return Job(bootstrap, stack.endpoints["LOCAL_AZURE_CONNECTION_STRING"], settings, datetime.now(UTC))
-
-
-@contextmanager
-def _warehouse(stack: Stack, job: Job) -> Iterator[Warehouse]:
-    connect: dict[str, Any] = json.loads(stack.endpoints["LOCAL_AMPLITUDE_SNOWFLAKE"])
-    connect = {name: value for name, value in connect.items() if name not in {"database", "schema"}}
-    url = f"azure://devstoreaccount1.blob.core.windows.net/{job.settings.lake_container}/"
-    with closing(snowflake.connector.connect(**connect)) as connection:
-        migrate(Warehouse(connection), MigrationSettings(lake_url=url, database="BENCH"))
-    with closing(snowflake.connector.connect(**connect, database="BENCH", schema="CORE")) as connection:
-        yield Warehouse(connection)
 
 
 def _take_through(

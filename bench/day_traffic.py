@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import msgspec
-from confluent_kafka import Producer
 
-from bench.backlog import EVENTS_PER_REQUEST, Job, envelope_of
+from bench.backlog import EVENTS_PER_REQUEST, Job, produced
 from local.traffic import TrafficConfig, generate
 
 _DAY_SECONDS = 86_400
@@ -29,20 +28,12 @@ def fill(job: Job, events: int, number: int) -> Sent:
         seed=number + 1, start=datetime.now(UTC) - timedelta(days=1), users=100_000,
         events_per_request=EVENTS_PER_REQUEST, events_per_second=events / _DAY_SECONDS,
     )  # fmt: skip
-    producer = Producer({"bootstrap.servers": job.kafka, "enable.idempotence": True, "linger.ms": 20})
     valid = checksum = 0
-    for request in islice(generate(config), events // EVENTS_PER_REQUEST):
-        envelope = envelope_of(request)
-        producer.produce(job.settings.kafka_topic, envelope.value, headers=envelope.headers())
-        producer.poll(0)
-        if len(producer) > 50_000:
-            producer.flush(60)
+    for request in produced(job, islice(generate(config), events // EVENTS_PER_REQUEST)):
         if not request.is_retry:
             ids = [one.event_id for one in request.events if one.event_id and one.expected == "valid"]
             valid += len(ids)
             checksum += sum(ord(text[place]) * BASE**place for text in ids for place in range(PLACES))
-    if producer.flush(60):
-        raise RuntimeError("Kafka did not take the whole day")
     return Sent(events, valid, checksum)
 
 

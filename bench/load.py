@@ -19,6 +19,7 @@ import duckdb
 import msgspec
 import snowflake.connector
 from azure.storage.blob import BlobServiceClient, ContainerClient
+from snowflake.connector import SnowflakeConnection
 
 from bench.backlog import Job, backlog
 from bench.drain import run
@@ -95,18 +96,25 @@ def measure(events: int, rounds: int) -> Result:
     return result
 
 
-def load_once(stack: Stack, job: Job, container: ContainerClient, database: str) -> Loaded:
+def load_once(stack: Stack, job: Job, container: ContainerClient, name: str) -> Loaded:
     """Load what is sealed into a new database."""
-    connect = json.loads(stack.endpoints["LOCAL_AMPLITUDE_SNOWFLAKE"])
-    connect = {name: value for name, value in connect.items() if name not in {"database", "schema"}}
-    url = f"azure://devstoreaccount1.blob.core.windows.net/{container.container_name}/"
-    with closing(snowflake.connector.connect(**connect)) as connection:
-        migrate(Warehouse(connection), MigrationSettings(lake_url=url, database=database))
-    with closing(snowflake.connector.connect(**connect, database=database, schema="CORE")) as connection:
+    with database(stack, job, name) as connection:
         warehouse = TimedWarehouse(connection)
         began = time.monotonic()
         totals = loading.load_sealed(Lake(container, job.settings.kafka_topic), warehouse, job.settings)
         return Loaded(totals["rows_staged"] + totals["failed_staged"], time.monotonic() - began, warehouse.spent)
+
+
+@contextmanager
+def database(stack: Stack, job: Job, name: str) -> Iterator[SnowflakeConnection]:
+    """Make a new database of the pipeline on the stand-in, over the job's container, and connect to it."""
+    connect = json.loads(stack.endpoints["LOCAL_AMPLITUDE_SNOWFLAKE"])
+    connect = {name: value for name, value in connect.items() if name not in {"database", "schema"}}
+    url = f"azure://devstoreaccount1.blob.core.windows.net/{job.settings.lake_container}/"
+    with closing(snowflake.connector.connect(**connect)) as connection:
+        migrate(Warehouse(connection), MigrationSettings(lake_url=url, database=name))
+    with closing(snowflake.connector.connect(**connect, database=name, schema="CORE")) as connection:
+        yield connection
 
 
 def _limit(container: ContainerClient) -> float:

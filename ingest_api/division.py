@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -30,6 +30,11 @@ class Piece(NamedTuple):
     """Reasons of the piece's own bad events, by their index in the piece."""
 
 
+def reasons(found: Iterable[Piece]) -> dict[int, str]:
+    """Return the reason of each bad event of a divided request, by its index there."""
+    return {piece.start + index: why for piece in found for index, why in piece.rejected.items()}
+
+
 def record_bytes(configuration: Configuration) -> int:
     """Return how many bytes the value of a record and the reasons of its bad events may have together."""
     return configuration.topic.max_message_bytes - _HEADERS_BYTES
@@ -53,8 +58,8 @@ def pieces(
         return
     if len(join(about)) > limit // 2:
         raise _too_much_beside(limit // 2)
-    reasons = {index: len(msgspec.json.encode(why)) + _INDEX_BYTES for index, why in rejected.items()}
-    for part in divide(about, events_key, events, limit - limit // _INCOMPRESSIBLE, reasons):
+    sizes = {index: len(msgspec.json.encode(why)) + _INDEX_BYTES for index, why in rejected.items()}
+    for part in divide(about, events_key, events, limit - limit // _INCOMPRESSIBLE, sizes):
         value = compressed(part.body)
         own: Mapping[int, str] = {
             index: rejected[index + part.start] for index in range(part.events) if index + part.start in rejected

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from include.contract import dialects
 from include.contract.dialects import CALLS_OF
 from include.contract.dialects.segment import BATCH
-from include.contract.extra import UNREADABLE, Fields, fields_of
+from include.contract.extra import readable_fields
 from include.contract.outline import Outline, outline
 from include.contract.splitting import NotARequestError
 from ingest_api import amplitude, events, segment
@@ -94,16 +94,9 @@ def assumed(body: bytes, max_events: int, is_rudder: Callable[[Outline], bool]) 
 def _is_amplitude(seen: Outline) -> bool:
     """Judge by the first event that has a name in either dialect; where none has, by a key beside the events."""
     for raw in seen.events[:_LOOKED_AT]:
-        fields = _fields(bytes(raw))
+        fields = readable_fields(raw)
         if "event_name" in fields:
             return False
         if "event_type" in fields:
             return True
     return seen.key_literal is not None
-
-
-def _fields(event: bytes) -> Fields:
-    try:
-        return fields_of(event)
-    except UNREADABLE:
-        return {}

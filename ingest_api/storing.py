@@ -55,7 +55,7 @@ async def store(request: Request, services: Services, taken: Taken) -> Mapping[i
             await delivery.store(taken.device, body.raw, envelope.headers())
         else:
             found = await asyncio.to_thread(lambda: list(_pieces(taken, limit)))
-            rejected = {piece.start + index: why for piece in found for index, why in piece.rejected.items()}
+            rejected = division.reasons(found)
             await asyncio.gather(*(delivery.store(taken.device, *one) for one in _records(request, taken, found)))
     except Exception:
         services.rates.give_back(taken.source, taken.device, taken.event_count)

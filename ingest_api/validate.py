@@ -87,8 +87,7 @@ def _with_large(got: Body, form: Form, rejected: Mapping[int, str], limit: int) 
         return rejected
     text = got.inflated
     about, cut = (_beside(got, form), split(text, form.events_key)) if form.events_key else ({}, [text])
-    found = division.pieces(about, form.events_key, cut, rejected, limit)
-    return {piece.start + index: why for piece in found for index, why in piece.rejected.items()}
+    return division.reasons(division.pieces(about, form.events_key, cut, rejected, limit))
 
 
 def _parsed(request: Request, source: Source, body: bytes, form: Form, known: Mapping[str, str]) -> Parsed:

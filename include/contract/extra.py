@@ -30,6 +30,14 @@ def fields_of(raw: bytes | msgspec.Raw) -> Fields:
     return _fields.decode(raw)
 
 
+def readable_fields(raw: bytes | msgspec.Raw) -> Fields:
+    """Return an object's values by key, undecoded; empty where it is none."""
+    try:
+        return _fields.decode(raw)
+    except UNREADABLE:
+        return {}
+
+
 def loose_fields(body: bytes) -> Fields:
     """Return the values by key of an object that need not be decodable; one value may then be anything.
 

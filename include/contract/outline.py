@@ -12,8 +12,9 @@ import msgspec
 from msgspec import Raw
 
 from include.contract.dialects import kinds
-from include.contract.extra import UNREADABLE, Fields, fields_of, loose_fields
+from include.contract.extra import UNREADABLE, Fields, fields_of, loose_fields, readable_fields
 from include.contract.splitting import NotARequestError, pieces
+from include.contract.walking import STRING
 
 _text = msgspec.json.Decoder(str)
 _DEVICE_CHARACTERS = 255
@@ -44,7 +45,7 @@ def outline(body: bytes, events_key: str, write_key_name: str, device_names: tup
     if events_key:
         events: Sequence[bytes | Raw]
         events, literal = _batch(body, events_key, write_key_name)
-        first = _fields(events)
+        first = readable_fields(events[0]) if events else {}
     else:
         events, first = [body], _call(body)
         literal = _literal(first, write_key_name)
@@ -106,7 +107,7 @@ def _request(events_key: str, write_key_name: str) -> msgspec.json.Decoder[Any]:
 @cache
 def _named(write_key_name: str) -> re.Pattern[bytes]:
     name = re.escape(write_key_name.encode())
-    return re.compile(rb'"' + name + rb'"\s*+:\s*+("(?:[^"\\]++|\\.)*+")', re.DOTALL)
+    return re.compile(rb'"' + name + rb'"\s*+:\s*+(' + STRING + rb")", re.DOTALL)
 
 
 @cache
@@ -120,13 +121,6 @@ def _names_alone(names: tuple[str, ...]) -> msgspec.json.Decoder[Any]:
     fields: list[tuple[str, Any, Any]] = [(f"name_{number}", Raw, Raw(b"")) for number in range(len(names))]
     wire = {field[0]: name for field, name in zip(fields, names, strict=True)}
     return msgspec.json.Decoder(msgspec.defstruct("Who", fields, rename=wire, gc=False))
-
-
-def _fields(events: Sequence[bytes | Raw]) -> Fields:
-    try:
-        return fields_of(events[0])
-    except (IndexError, *UNREADABLE):
-        return {}
 
 
 def _device(events: Sequence[bytes | Raw], first: Fields, names: tuple[str, ...]) -> str | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from include.contract.extra import UNREADABLE, Fields, fields_of, join
+from include.contract.extra import Fields, join, readable_fields
 
 CUT_KEY = "$cut"
 """Key of what is kept of an event that no record can hold: how it begins, its size and its hash."""
@@ -57,12 +57,8 @@ def cut(event: bytes, kept_bytes: int) -> bytes:
 
 
 def _short(event: bytes) -> Fields:
-    try:
-        fields = fields_of(event)
-    except UNREADABLE:
-        return {}
     kept, size = Fields(), 0
-    for key, raw in fields.items():
+    for key, raw in readable_fields(event).items():
         value = bytes(raw)
         if len(value) > _SHORT_BYTES or value[:1] in b"{[" or not value.isascii():
             continue

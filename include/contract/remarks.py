@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 
 import msgspec
 
 from include.contract.event import Event, Parsed
-from include.contract.extra import REQUEST_BYTES, REQUEST_KEY, UNREADABLE, Fields, fields_of
+from include.contract.extra import REQUEST_BYTES, REQUEST_KEY, Fields, readable_fields
 
 _SHOWN_CHARACTERS = 100
 _SHOWN_KEYS = 5
@@ -65,8 +64,7 @@ def _misspelled(extra: Mapping[int, bytes]) -> Iterator[str]:
     """Name unknown keys that are spelled like known ones, each with the number of events that have it."""
     found: Counter[str] = Counter()
     for raw in extra.values():
-        with suppress(*UNREADABLE):  # what is very deep
-            found.update(key for key in fields_of(raw) if _plain(key) in _BY_PLAIN)
+        found.update(key for key in readable_fields(raw) if _plain(key) in _BY_PLAIN)
     for key, events in found.most_common(_SHOWN_KEYS):
         yield f"{key}: no known field, kept in EXTRA of {events:,} events; did you mean {_BY_PLAIN[_plain(key)]}?"
 

@@ -8,14 +8,15 @@ from functools import lru_cache
 
 import msgspec
 
+from include.contract.extra import UNREADABLE
 from include.contract.splitting import NotARequestError, times_listed
+from include.contract.walking import STRING
 
 _MASK = b'"***"'
 _ESCAPE = re.compile(rb"\\(?:u00[2-7]|/)")
 """How an ASCII character begins that is spelled by an escape; a text with umlauts has none of these."""
 _RENAMED = 10_000
 _MOST_TEXTS = 1_000
-_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def masked(body: bytes, key: str) -> bytes:
@@ -47,7 +48,7 @@ def listed_twice(body: bytes, key: str = "events") -> bool:
     text = spellings.sub(renamed, body, _RENAMED)
     try:
         found: list[str] = list(msgspec.json.decode(text, type=dict[str, msgspec.Raw]))
-    except _BROKEN:
+    except UNREADABLE:
         return _is_listed_twice(body, key)
     known = {*names, key}
     return sum(name in known for name in found) > 1
@@ -68,13 +69,13 @@ def texts_named(body: bytes, name: str) -> set[str]:
 def _text(literal: bytes) -> str:
     try:
         return msgspec.json.decode(literal, type=str)
-    except _BROKEN:
+    except UNREADABLE:
         return ""
 
 
 @lru_cache(1024)
 def _named(name: str) -> re.Pattern[bytes]:
-    return re.compile(spelled(name).pattern + rb'\s*+:\s*+("(?:[^"\\]++|\\.)*+")', re.DOTALL)
+    return re.compile(spelled(name).pattern + rb"\s*+:\s*+(" + STRING + rb")", re.DOTALL)
 
 
 @lru_cache(1024)
